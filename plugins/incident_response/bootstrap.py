@@ -1,0 +1,154 @@
+"""Bootstrap: builds the services from settings, lazily; the only place that knows concrete classes."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from . import settings as configuration
+from .airflow_api import AirflowApi
+from .channels.console import Console
+from .channels.dag_runs import DagRuns
+from .channels.smtp_mail import Email
+from .detectors.airflow_runs import AirflowRuns
+from .domain.connections import Connection
+from .domain.health import Finding
+from .domain.ports import Store
+from .domain.times import UTC
+from .library.folder import Library, find_folder
+from .library.templates import Templates
+from .service.clock import Clock
+from .service.delivery import Delivery
+from .service.detection import Detection
+from .service.doctor import Doctor
+from .service.intake import Intake
+from .service.lifecycle import Lifecycle
+from .service.policy_book import PolicyBook
+from .service.remediation import Remediations
+from .service.review import Review
+from .settings import Settings
+from .spool import FileSpool
+from .store.sql_store import SqlStore
+
+PACKAGE = Path(__file__).resolve().parent
+DETECTORS = ("airflow_runs",)  # one sensor each in the DAG incident_detection
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything an entry point may use."""
+
+    settings: Settings
+    store: Store
+    library: Library
+    policies: PolicyBook
+    intake: Intake
+    lifecycle: Lifecycle
+    remediations: Remediations
+    detection: Detection
+    delivery: Delivery
+    clock: Clock
+    review: Review
+    doctor: Doctor
+    airflow: AirflowApi
+    spool: FileSpool
+
+
+def now() -> datetime:
+    """The present, aware and in UTC. Entry points pass it on; nothing below them asks."""
+    return datetime.now(UTC)
+
+
+def name(part: str) -> str:
+    """Who does something: `clock@host:pid`."""
+    return f"{part}@{socket.gethostname()}:{os.getpid()}"
+
+
+def make_store(settings: Settings) -> SqlStore:
+    """The store that the settings name. Opens nothing yet."""
+    return SqlStore(settings.store_url, schema=settings.store_schema, timeout=settings.store_timeout)
+
+
+def make_library(settings: Settings) -> Library:
+    """The library of include/. Raises PolicyError when the folder is missing."""
+    return Library(find_folder(settings.include_folder, PACKAGE))
+
+
+def build(
+    settings: Settings, connection: Callable[[str], Connection | None], store: Store | None = None
+) -> Services:
+    """All services for these settings."""
+    store = store or make_store(settings)
+    library = make_library(settings)
+    spool = FileSpool(Path(settings.spool_folder))
+    policies = PolicyBook(library)
+    page = settings.page_url or f"{configuration.base_url()}/incidents"
+    renderer = Templates(library.folder / "templates", lambda: library.current().hours.zone, page)
+    airflow = AirflowApi(lambda: connection(settings.api_conn_id))
+    channels = {channel.name: channel for channel in (Console(), Email(lambda: connection(settings.smtp_conn_id)))}
+    intake = Intake(store, library.rules, policies)
+    detectors = {detector.name: detector for detector in (AirflowRuns(airflow, settings),)}
+    detection = Detection(store, detectors, intake, now)
+    delivery = Delivery(store, channels, DagRuns(airflow), renderer)
+    return Services(
+        settings=settings,
+        store=store,
+        library=library,
+        policies=policies,
+        intake=intake,
+        lifecycle=Lifecycle(store, policies),
+        remediations=Remediations(store, policies, library.runbook),
+        detection=detection,
+        delivery=delivery,
+        clock=Clock(store, policies, delivery, detection, intake, spool),
+        review=Review(store, renderer),
+        doctor=Doctor(store, library, airflow, spool),
+        airflow=airflow,
+        spool=spool,
+    )
+
+
+_built: dict[int, Services] = {}
+_intakes: dict[int, Intake] = {}
+
+
+def services() -> Services:
+    """The services of this process. A forked child builds its own: connections do not survive a fork."""
+    if os.getpid() not in _built:
+        _built[os.getpid()] = build(configuration.settings(), configuration.connection)
+    return _built[os.getpid()]
+
+
+def intake_only() -> Intake:
+    """An intake that asks nothing of Airflow and waits for the store no longer than a failing task may wait."""
+    if os.getpid() not in _intakes:
+        settings = configuration.settings()
+        library = make_library(settings)
+        store = SqlStore(settings.store_url, schema=settings.store_schema, timeout=settings.callback_timeout)
+        _intakes[os.getpid()] = Intake(store, library.rules, PolicyBook(library))
+    return _intakes[os.getpid()]
+
+
+def make_spool() -> FileSpool:
+    """The spool alone: what still works when nothing else does."""
+    return FileSpool(Path(configuration.settings().spool_folder))
+
+
+def connections() -> Sequence[str]:
+    """The Airflow connections that the services ask for."""
+    settings = configuration.settings()
+    return (settings.api_conn_id, settings.smtp_conn_id)
+
+
+def report(number: int) -> str:
+    """The incident report, Markdown."""
+    return services().review.report(number)
+
+
+def findings() -> list[Finding]:
+    """What is seriously wrong right now, cheaply: for the banner of the page."""
+    return services().doctor.banner(now())

@@ -1,0 +1,1 @@
+"""Ways to reach people and Airflow. Each delivers one message once, or says that it could not."""

@@ -1,0 +1,1 @@
+"""Pure rules and records: no clock, no database, no network, no Airflow."""

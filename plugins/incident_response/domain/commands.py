@@ -1,0 +1,465 @@
+"""The commands of an incident. Each is a pure function: the record before, the policy and `now` in; a Change out.
+
+Every command leaves all due points right, so no caller arms or disarms a timer by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from .changes import Change
+from .classification import Classification
+from .escalation import TOP_LEVEL, Cause, EscalationPolicy
+from .errors import BadInput, IllegalTransition
+from .incidents import Incident, Status
+from .paging import audience, notice, page, start_run
+from .runbooks import Remediation, RemediationState, Runbook
+from .severities import Severity
+from .signals import Signal
+from .timeline import EventKind
+from .timers import Firing, TimerKind
+
+RESPONSE_DAG = "incident_response"
+ESCALATION_DAG = "incident_escalation"
+REVIEW_PARTS = ("root_cause", "user_impact", "business_impact", "resolution", "prevention", "lessons")
+_DISARMED: Mapping[str, None] = {kind.value: None for kind in TimerKind}
+
+
+def open_incident(
+    number: int, signal: Signal, found: Classification, policy: EscalationPolicy, now: datetime
+) -> Change:
+    """Open an incident for the first signal of a cause, arm its clocks and ask for its two DAG runs."""
+    targets = policy.targets[found.severity]
+    # The grace before the first page exists for a repair; without a runbook there is nothing to wait for.
+    page_at = policy.due(now, targets.page_after) if found.runbook and found.level == 1 else now
+    incident = Incident(
+        number=number,
+        dedup_key=found.dedup_key,
+        title=found.title,
+        severity=found.severity,
+        scenario=found.scenario,
+        service=found.service,
+        rule=found.rule,
+        policy=policy.digest,
+        opened_at=now,
+        started_at=now,
+        level=found.level,
+        runbook=found.runbook,
+        event_like=found.event_like,
+        labels=dict(signal.labels),
+        page_at=page_at,
+        acknowledge_by=policy.due(now, targets.acknowledge),
+        resolve_by=policy.due(now, targets.resolve),
+        update_due_at=policy.due(now, targets.update_every) if targets.update_every else None,
+    )
+    change = _arm_ladder(Change(incident), policy).event(
+        now,
+        EventKind.OPENED,
+        f"system:{signal.source}",
+        signal.summary,
+        severity=found.severity.value,
+        rule=found.rule,
+        source=signal.source,
+        occurred_at=signal.occurred_at.isoformat(),
+        detected_after=round((now - signal.occurred_at).total_seconds(), 3),
+    )
+    if incident.severity.rank <= 2:
+        change = notice(change, policy.stakeholders, "incident_notification", "opened", now, signal.summary)
+    change = start_run(change, RESPONSE_DAG, incident.key, now)
+    return start_run(change, ESCALATION_DAG, incident.key, now)
+
+
+def acknowledge(incident: Incident, policy: EscalationPolicy, by: str, now: datetime) -> Change:
+    """Take the incident. Stops the acknowledge clock, never the ladder; expires after the policy's time.
+
+    Acknowledging again renews the expiry.
+    """
+    if incident.status in (Status.ACKNOWLEDGED, Status.INVESTIGATING):
+        return _renew(Change(incident), policy, now).event(
+            now, EventKind.ACKNOWLEDGED, by, f"Acknowledged again by {by}"
+        )
+    after = incident.to(
+        Status.ACKNOWLEDGED,
+        acknowledged_at=incident.acknowledged_at or now,
+        acknowledged_by=by,
+        owner=incident.owner or by,
+        page_at=None,
+        acknowledge_by=None,
+    )
+    return _renew(Change(after), policy, now).event(now, EventKind.ACKNOWLEDGED, by, f"Acknowledged by {by}")
+
+
+def investigate(incident: Incident, policy: EscalationPolicy, by: str, now: datetime) -> Change:
+    """A person starts to look into it; counts as an acknowledgement."""
+    after = incident.to(
+        Status.INVESTIGATING,
+        acknowledged_at=incident.acknowledged_at or now,
+        acknowledged_by=incident.acknowledged_by or by,
+        owner=incident.owner or by,
+        page_at=None,
+        acknowledge_by=None,
+    )
+    return _renew(Change(after), policy, now).event(
+        now, EventKind.INVESTIGATING, by, f"Investigation started by {by}"
+    )
+
+
+def assign(incident: Incident, policy: EscalationPolicy, owner: str, by: str, now: datetime) -> Change:
+    """Name the owner. Assigning to oneself also acknowledges."""
+    _must_be_open(incident)
+    change = Change(incident)
+    if owner == by and incident.status is Status.TRIGGERED:
+        change = acknowledge(incident, policy, by, now)
+    return change.evolve(owner=owner).event(now, EventKind.ASSIGNED, by, f"Assigned to {owner}", owner=owner)
+
+
+def add_note(incident: Incident, policy: EscalationPolicy, text: str, by: str, now: datetime) -> Change:
+    """Keep a note; somebody is evidently at work, so an acknowledgement is renewed."""
+    return _renew(Change(incident), policy, now).event(now, EventKind.NOTE, by, _said(text))
+
+
+def post_update(incident: Incident, policy: EscalationPolicy, text: str, by: str, now: datetime) -> Change:
+    """Tell everybody who knows of the incident how it stands (procedures §3.4, template §7.2)."""
+    _must_be_open(incident)
+    every = policy.targets[incident.severity].update_every
+    change = _renew(Change(incident), policy, now).event(now, EventKind.UPDATE, by, _said(text))
+    change = change.evolve(update_due_at=policy.due(now, every) if every else None)
+    name = f"update:{now.isoformat(timespec='milliseconds')}"
+    receivers = audience(change, policy) or policy.level(1).receivers
+    return notice(change, receivers, "status_update", name, now, text)
+
+
+def set_severity(incident: Incident, policy: EscalationPolicy, severity: Severity, by: str, now: datetime) -> Change:
+    """Change the severity. Due times are recomputed from the start of the cycle; raising never makes one later."""
+    _must_be_open(incident)
+    if severity is incident.severity:
+        return Change(incident)
+    targets, raised = policy.targets[severity], severity.worse_than(incident.severity)
+    start = incident.started_at
+
+    def due(current: datetime | None, computed: datetime) -> datetime | None:
+        """A disarmed clock stays disarmed; a raised one only moves towards now."""
+        if current is None:
+            return None
+        return min(current, computed) if raised else computed
+
+    after = incident.evolve(
+        severity=severity,
+        page_at=due(incident.page_at, policy.due(start, targets.page_after)),
+        acknowledge_by=due(incident.acknowledge_by, policy.due(start, targets.acknowledge)),
+        resolve_by=due(incident.resolve_by, policy.due(start, targets.resolve)),
+    )
+    ladder = _arm_ladder(Change(after), policy).incident.escalate_at
+    if raised and incident.escalate_at:
+        ladder = min(ladder or incident.escalate_at, incident.escalate_at)
+    if raised and after.acknowledgement_expires_at and targets.acknowledgement_expiry:
+        expiry = policy.due(now, targets.acknowledgement_expiry)
+        after = after.evolve(acknowledgement_expires_at=min(after.acknowledgement_expires_at, expiry))
+    if targets.update_every:
+        update = policy.due(now, targets.update_every)
+        after = after.evolve(update_due_at=min(after.update_due_at or update, update) if raised else update)
+    change = Change(after.evolve(escalate_at=ladder)).event(
+        now,
+        EventKind.SEVERITY,
+        by,
+        f"Severity {'raised' if raised else 'lowered'} from {incident.severity.value} to {severity.value}",
+        before=incident.severity.value,
+        after=severity.value,
+    )
+    if raised and severity.rank <= 2 < incident.severity.rank:
+        change = notice(change, policy.stakeholders, "incident_notification", "raised", now, incident.title)
+    return change
+
+
+def escalate(
+    incident: Incident,
+    policy: EscalationPolicy,
+    by: str,
+    now: datetime,
+    *,
+    to: int | None = None,
+    cause: Cause | None = None,
+    reason: str = "",
+    due: datetime | None = None,
+) -> Change:
+    """Page a higher level: the one named, the one that answers for `cause`, else the next.
+
+    At the top the same level is paged again. `due` is when it should have happened (default: now).
+    """
+    _must_be_open(incident)
+    wanted = max(to or 0, cause.level if cause else 0) or incident.level + 1
+    level = min(max(wanted, incident.level), TOP_LEVEL)
+    reason = reason or (f"{cause.value.replace('_', ' ')} cause" if cause else f"asked for by {by}")
+    data = {"before": incident.level, "after": level, "reason": reason, **({"cause": cause.value} if cause else {})}
+    change = Change(incident.evolve(level=level)).event(
+        now, EventKind.ESCALATED, by, f"Escalated to Level {level} {policy.level(level).name}: {reason}", **data
+    )
+    if incident.pages == 0 and level > 1:
+        # Nobody was paged yet (grace for a repair): Operations must not learn of it last.
+        change = page(change, policy, 1, reason, now, due or now)
+    return _arm_ladder(page(change, policy, level, reason, now, due or now), policy)
+
+
+def mitigate(
+    incident: Incident, policy: EscalationPolicy, by: str, now: datetime, *, proof: str, hold: timedelta | None = None
+) -> Change:
+    """It seems fixed, and `proof` says why. Resolved when the hold-down passes without a new signal."""
+    hold = policy.hold_down if hold is None else hold
+    after = incident.to(
+        Status.MITIGATED,
+        mitigated_at=now,
+        hold_until=now + hold,
+        resolution=proof,
+        page_at=None,
+        acknowledge_by=None,
+        acknowledgement_expires_at=None,
+        escalate_at=None,
+        update_due_at=None,
+        remediation_by=None,
+    )
+    return Change(after).event(
+        now, EventKind.MITIGATED, by, f"{proof}; resolved if nothing new comes within {_length(hold)}"
+    )
+
+
+def resolve(incident: Incident, policy: EscalationPolicy, by: str, now: datetime, *, resolution: str = "") -> Change:
+    """Fixed. Stops every clock, tells everybody who knew, closes by itself after the policy's time."""
+    text = resolution.strip() or incident.resolution or "Resolved"
+    # Disarm first: whatever was due is due no more.
+    after = incident.evolve(**_DISARMED).to(
+        Status.RESOLVED, resolved_at=now, resolution=text, close_at=now + policy.close_after
+    )
+    change = Change(after).event(now, EventKind.RESOLVED, by, text)
+    name = f"resolved:{incident.reopenings}"
+    return notice(change, audience(change, policy), "resolution", name, now, text)
+
+
+def reopen(incident: Incident, policy: EscalationPolicy, by: str, now: datetime, *, reason: str) -> Change:
+    """The trouble is back: page at once, mark it flapping (automation stops), restart the clocks."""
+    if incident.status not in (Status.MITIGATED, Status.RESOLVED):
+        raise IllegalTransition(f"{incident.key} is {incident.status.value}; only a mitigated or resolved one reopens")
+    resolved = incident.status is Status.RESOLVED
+    targets = policy.targets[incident.severity]
+    start = now if resolved else incident.started_at
+    after = incident.to(
+        Status.TRIGGERED,
+        started_at=start,
+        flapping=True,
+        reopenings=incident.reopenings + 1,
+        page_at=now,
+        acknowledge_by=policy.due(now, targets.acknowledge),
+        resolve_by=policy.due(start, targets.resolve) if resolved else incident.resolve_by,
+        update_due_at=policy.due(now, targets.update_every) if targets.update_every else None,
+        hold_until=None,
+        close_at=None,
+        mitigated_at=None,
+        resolved_at=None,
+    )
+    change = _arm_ladder(Change(after), policy).event(now, EventKind.REOPENED, by, f"Reopened, flapping: {reason}")
+    if resolved:
+        # The escalation run of the first cycle has ended; this cycle gets its own.
+        run = f"{incident.key}-{after.reopenings + 1}"
+        change = start_run(start_run(change, RESPONSE_DAG, run, now), ESCALATION_DAG, run, now)
+    return change
+
+
+def close(incident: Incident, policy: EscalationPolicy, by: str, now: datetime) -> Change:
+    """File it. Nothing reopens a closed incident; the same cause opens a new one."""
+    after = incident.to(Status.CLOSED, closed_at=now, **_DISARMED)
+    return Change(after).event(now, EventKind.CLOSED, by, f"Closed by {by}")
+
+
+def review(incident: Incident, policy: EscalationPolicy, part: str, text: str, by: str, now: datetime) -> Change:
+    """Fill a part of the incident report that only people know (procedures §6.1)."""
+    if part not in REVIEW_PARTS:
+        raise BadInput(f"{part!r} is no part of the report; the parts are {', '.join(REVIEW_PARTS)}")
+    after = incident.evolve(review={**incident.review, part: _said(text)})
+    kind = EventKind.CAUSE if part == "root_cause" else EventKind.NOTE
+    return Change(after).event(now, kind, by, f"Report: {part.replace('_', ' ')} written", part=part)
+
+
+def request_remediation(
+    incident: Incident, policy: EscalationPolicy, runbook: Runbook, target: str, by: str, now: datetime
+) -> Change:
+    """Ask for one run of a runbook; the clock starts its DAG run, and pages a person when it does not end in time."""
+    _must_be_open(incident)
+    attempt = incident.remediations + 1
+    run_id = f"{incident.key}-{runbook.name}-{attempt}"
+    asked = Remediation(incident.number, runbook.name, attempt, target, run_id, by, now)
+    change = Change(incident.evolve(remediations=attempt, remediation_by=now + runbook.time_limit))
+    change = change.remediation(asked).event(
+        now, EventKind.REMEDIATION, by, f"Runbook {runbook.name} requested, attempt {attempt}", run_id=run_id
+    )
+    return start_run(change, f"runbook_{runbook.name}", run_id, now)
+
+
+def remediation_ended(
+    incident: Incident, policy: EscalationPolicy, runbook: Runbook, ended: Remediation, by: str, now: datetime
+) -> Change:
+    """Take in how a remediation ended: proven → mitigated; failed or unknown → escalate at once; refused → page."""
+    change = Change(incident.evolve(remediation_by=None)).remediation(ended).event(
+        now,
+        EventKind.REMEDIATION,
+        by,
+        f"Runbook {runbook.name} {ended.state.value}: {ended.reason}",
+        state=ended.state.value,
+        attempt=ended.attempt,
+        run_id=ended.run_id,
+    )
+    if not incident.status.is_open or incident.status is Status.MITIGATED:
+        return change
+    if ended.state is RemediationState.SUCCEEDED:
+        return _then(change, lambda i: mitigate(i, policy, by, now, proof=ended.reason, hold=runbook.hold_down))
+    if ended.state is RemediationState.REFUSED:
+        if incident.pages or incident.status is not Status.TRIGGERED:
+            return change
+        return page(change, policy, incident.level, f"not repaired: {ended.reason}", now, now)
+    reason = f"runbook {runbook.name} {ended.state.value}: {ended.reason}"[:300]
+    return _then(change, lambda i: escalate(i, policy, by, now, to=runbook.escalate_to, reason=reason))
+
+
+def fire(incident: Incident, policy: EscalationPolicy, kind: TimerKind, by: str, now: datetime) -> Change:
+    """Act on a due timer: exactly once, because acting disarms or re-arms it. `by` names who came first."""
+    due = getattr(incident, kind.value)
+    if due is None or due > now:
+        return Change(incident)
+    firing = Firing(incident.number, kind, due, now, by)
+    return _FIRED[kind](incident.evolve(**{kind.value: None}), policy, now, due).fired(firing)
+
+
+def _fire_page(incident: Incident, policy: EscalationPolicy, now: datetime, due: datetime) -> Change:
+    change = Change(incident)
+    if incident.level > 1 and not incident.pages:
+        change = page(change, policy, 1, "new incident", now, due)
+    reason = "trouble is back" if incident.reopenings else "new incident"
+    return page(change, policy, incident.level, reason, now, due)
+
+
+def _fire_acknowledge(incident: Incident, policy: EscalationPolicy, now: datetime, due: datetime) -> Change:
+    """Nobody took it in time: page again and escalate one level; the next level gets the same time."""
+    change = Change(incident).event(
+        now, EventKind.OVERDUE, "system:clock", "Acknowledge target missed", due_at=due.isoformat()
+    )
+    if incident.level < TOP_LEVEL:
+        change = page(change, policy, incident.level, "not acknowledged in time", now, due)
+    change = _then(
+        change,
+        lambda i: escalate(i, policy, "system:clock", now, reason="acknowledge target missed", due=due),
+    )
+    return change.evolve(acknowledge_by=policy.due(now, policy.targets[incident.severity].acknowledge))
+
+
+def _fire_expiry(incident: Incident, policy: EscalationPolicy, now: datetime, due: datetime) -> Change:
+    """An acknowledgement does not last for ever: ask again."""
+    after = incident.to(
+        Status.TRIGGERED, acknowledge_by=policy.due(now, policy.targets[incident.severity].acknowledge)
+    )
+    change = Change(after).event(
+        now, EventKind.EXPIRED, "system:clock", f"Acknowledgement by {incident.acknowledged_by} expired"
+    )
+    return page(change, policy, incident.level, "acknowledgement expired", now, due)
+
+
+def _fire_ladder(incident: Incident, policy: EscalationPolicy, now: datetime, due: datetime) -> Change:
+    rung = policy.next_rung(incident.severity, incident.level, incident.started_at)
+    to = rung[0] if rung else TOP_LEVEL
+    return escalate(
+        incident, policy, "system:clock", now, to=to,
+        reason=f"unresolved for {_length(now - incident.started_at)}", due=due,
+    )
+
+
+def _fire_resolve(incident: Incident, policy: EscalationPolicy, now: datetime, due: datetime) -> Change:
+    change = Change(incident).event(
+        now, EventKind.OVERDUE, "system:clock", "Resolve target missed", due_at=due.isoformat()
+    )
+    if incident.status is Status.MITIGATED:
+        return change
+    return page(change, policy, incident.level, "resolve target missed", now, due)
+
+
+def _fire_update(incident: Incident, policy: EscalationPolicy, now: datetime, due: datetime) -> Change:
+    """Remind those who answer that stakeholders are owed an update, and again after the same time."""
+    every = policy.targets[incident.severity].update_every
+    change = Change(incident.evolve(update_due_at=policy.due(now, every) if every else None)).event(
+        now, EventKind.OVERDUE, "system:clock", "Status update to stakeholders is due", due_at=due.isoformat()
+    )
+    name = f"reminder:{due.isoformat(timespec='milliseconds')}"
+    receivers = policy.level(incident.level).receivers
+    return notice(change, receivers, "update_reminder", name, now, "A status update is due")
+
+
+def _fire_remediation(incident: Incident, policy: EscalationPolicy, now: datetime, due: datetime) -> Change:
+    return escalate(
+        incident, policy, "system:clock", now, reason="the runbook did not end in time, its effect is unknown", due=due
+    )
+
+
+def _fire_hold(incident: Incident, policy: EscalationPolicy, now: datetime, due: datetime) -> Change:
+    return resolve(incident, policy, "system:clock", now)
+
+
+def _fire_close(incident: Incident, policy: EscalationPolicy, now: datetime, due: datetime) -> Change:
+    return close(incident, policy, "system:clock", now)
+
+
+_FIRED: Mapping[TimerKind, Callable[[Incident, EscalationPolicy, datetime, datetime], Change]] = {
+    TimerKind.PAGE: _fire_page,
+    TimerKind.ACKNOWLEDGE: _fire_acknowledge,
+    TimerKind.ACKNOWLEDGEMENT_EXPIRY: _fire_expiry,
+    TimerKind.LADDER: _fire_ladder,
+    TimerKind.RESOLVE: _fire_resolve,
+    TimerKind.UPDATE: _fire_update,
+    TimerKind.REMEDIATION: _fire_remediation,
+    TimerKind.HOLD: _fire_hold,
+    TimerKind.CLOSE: _fire_close,
+}
+
+
+def _then(change: Change, command: Callable[[Incident], Change]) -> Change:
+    """Run `command` on what `change` left; keep both sets of facts and messages."""
+    after = command(change.incident)
+    return Change(
+        after.incident,
+        (*change.events, *after.events),
+        (*change.outgoing, *after.outgoing),
+        (*change.firings, *after.firings),
+        (*change.remediations, *after.remediations),
+    )
+
+
+def _arm_ladder(change: Change, policy: EscalationPolicy) -> Change:
+    incident = change.incident
+    rung = policy.next_rung(incident.severity, incident.level, incident.started_at)
+    return change.evolve(escalate_at=rung[1] if rung else None)
+
+
+def _renew(change: Change, policy: EscalationPolicy, now: datetime) -> Change:
+    """Restart the expiry of an acknowledgement; nothing to do when nobody holds one."""
+    incident = change.incident
+    expiry = policy.targets[incident.severity].acknowledgement_expiry
+    if incident.status not in (Status.ACKNOWLEDGED, Status.INVESTIGATING) or expiry is None:
+        return change
+    return change.evolve(acknowledgement_expires_at=policy.due(now, expiry))
+
+
+def _must_be_open(incident: Incident) -> None:
+    if not incident.status.is_open:
+        raise IllegalTransition(f"{incident.key} is {incident.status.value}; reopen it or report a new incident")
+
+
+def _said(text: str) -> str:
+    """Text a person wrote: not empty, not endless."""
+    if not text.strip():
+        raise BadInput("the text is empty; nothing was changed")
+    if len(text) > 20_000:
+        raise BadInput(f"the text has {len(text)} characters, 20000 are kept; nothing was changed")
+    return text.strip()
+
+
+def _length(length: timedelta) -> str:
+    seconds = int(length.total_seconds())
+    if seconds < 120:
+        return f"{seconds} s"
+    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h {seconds % 3600 // 60} min"

@@ -1,0 +1,339 @@
+"""What the service layer needs from the world, as protocols; bootstrap.py alone knows who implements them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any, Protocol
+
+from .changes import Change, Outgoing
+from .escalation import EscalationPolicy
+from .incidents import Incident
+from .runbooks import Remediation
+from .signals import Signal
+from .timeline import TimelineEvent
+from .timers import Firing
+
+# ---------------------------------------------------------------------------------------------- the store
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A signal as an incident keeps it: one row per (incident, source, fingerprint), counted, never repeated."""
+
+    incident: int
+    source: str
+    fingerprint: str
+    labels: Mapping[str, str]
+    summary: str
+    firing: bool  # as of the latest `last_at`
+    first_at: datetime
+    last_at: datetime
+    count: int = 1
+    occurrence: str = ""  # of the latest observation; the same one again does not count
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class OutgoingState(str, Enum):
+    """Where a row of the outbox stands."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    FAILED = "failed"  # given up
+    UNKNOWN = "unknown"  # interrupted while sending, and not to be repeated
+    SKIPPED = "skipped"  # no longer needed
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A row of the outbox."""
+
+    id: int
+    outgoing: Outgoing
+    created_at: datetime
+    state: OutgoingState = OutgoingState.PENDING
+    attempts: int = 0  # including the one under way
+    interrupted: bool = False  # the claim before this one ended without a word: it may have been delivered
+    settled_at: datetime | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """How one attempt to deliver ended. PENDING with `retry_at` means: try again then."""
+
+    id: int
+    state: OutgoingState
+    error: str = ""
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Poll:
+    """A detector's row: when it is due, who has it, how it went. `cursor` is the detector's own memory (JSON)."""
+
+    name: str
+    due_at: datetime
+    interval: timedelta
+    cursor: Mapping[str, Any] = field(default_factory=dict)
+    claimed_by: str = ""
+    claimed_until: datetime | None = None
+    last_started_at: datetime | None = None
+    last_ok_at: datetime | None = None
+    last_by: str = ""
+    failures: int = 0  # in a row
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """A sign of life of a clock. `since` is when this process started ticking."""
+
+    name: str  # `clock@host:pid`
+    at: datetime
+    since: datetime
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BoardRow:
+    """What the board shows of one incident beside its record."""
+
+    incident: Incident
+    signals: int  # observations, repeats included
+    sources: int  # distinct (source, fingerprint)
+    last_signal_at: datetime | None
+    last_event: TimelineEvent | None
+    remediation: Remediation | None  # the latest
+
+
+class Transaction(Protocol):
+    """One transaction: everything in it happens or nothing. Incidents it returns from lock_* are locked until its end.
+
+    An incident's row is the lock for its timers, signals, remediations and messages: lock it before changing them.
+    """
+
+    # incidents, written
+    def allocate(self, count: int) -> Sequence[int]:
+        """Fresh incident numbers. Gaps are allowed, reuse never."""
+
+    def lock(self, numbers: Collection[int]) -> Mapping[int, Incident]:
+        """The incidents with these numbers (missing ones are absent)."""
+
+    def lock_current(self, dedup_keys: Collection[str], resolved_since: datetime) -> Mapping[str, Incident]:
+        """By dedup_key: the open incident, else the latest one resolved (not closed) since `resolved_since`."""
+
+    def lock_due(self, now: datetime, limit: int) -> Sequence[Incident]:
+        """Incidents with next_due_at <= now, the most overdue first; those locked by others are skipped."""
+
+    def insert(self, changes: Sequence[Change]) -> Collection[int]:
+        """Write new incidents with all that comes with them; returns the numbers written.
+
+        A number is missing when another transaction opened an incident of the same dedup_key first: nothing of that
+        change was written, and lock_current now finds the winner.
+        """
+
+    def save(self, changes: Sequence[Change]) -> None:
+        """Write changes of locked incidents: record, events, outbox (a key that exists is kept), firings, remediations."""
+
+    # signals
+    def record(self, sightings: Sequence[Sighting]) -> None:
+        """Count signals into their incidents; keys (incident, source, fingerprint) are unique within one call."""
+
+    def seen(self, fingerprints: Collection[str]) -> Collection[tuple[str, str]]:
+        """All (fingerprint, occurrence) pairs with an occurrence kept for these, in incidents of any status."""
+
+    def firing(self, numbers: Collection[int]) -> Mapping[int, int]:
+        """By incident: how many of its fingerprints fire (0 when none)."""
+
+    # outbox
+    def claim(self, now: datetime, by: str, lease: timedelta, limit: int) -> Sequence[Parcel]:
+        """Take due rows, and rows whose claim ran out (`interrupted`), for `lease`; attempts is counted up."""
+
+    def settle(self, settlements: Sequence[Settlement], now: datetime) -> None:
+        """Write how attempts ended."""
+
+    def add_events(self, incident: int, events: Sequence[TimelineEvent]) -> None:
+        """Append facts without touching the record."""
+
+    # effects of runbook steps
+    def begin_effect(self, key: str, incident: int, by: str, now: datetime) -> str | None:
+        """Write the key before trying an effect. None: it is yours to try; else the state found: `begun` or `done`."""
+
+    def end_effect(self, key: str, now: datetime, detail: Mapping[str, Any]) -> None:
+        """The effect happened: state `done`."""
+
+    # polls, heartbeats, policies
+    def ensure_polls(self, intervals: Mapping[str, timedelta], now: datetime) -> None:
+        """Make a row for each detector, drop rows of detectors that are gone, take over changed intervals."""
+
+    def claim_polls(
+        self, now: datetime, by: str, lease: timedelta, names: Collection[str] | None = None
+    ) -> Sequence[Poll]:
+        """Take the due polls (of `names`, or all) that nobody holds."""
+
+    def finish_poll(self, name: str, now: datetime, cursor: Mapping[str, Any] | None, error: str) -> None:
+        """Release it and set the next due time. cursor None keeps the old one; error "" means it went well."""
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Insert or update a sign of life."""
+
+    def keep_policy(self, digest: str, source: str, now: datetime) -> None:
+        """Keep an escalation policy's text under its digest; known ones are left alone."""
+
+    # reading
+    def policy_source(self, digest: str) -> str:
+        """The text kept under `digest`."""
+
+    def get(self, number: int) -> Incident:
+        """One incident, not locked. Raises IncidentNotFound."""
+
+    def board(self, limit: int) -> Sequence[BoardRow]:
+        """Open incidents, those that need something next first."""
+
+    def recent(self, since: datetime, limit: int) -> Sequence[Incident]:
+        """Resolved and closed incidents, latest first."""
+
+    def timeline(self, number: int, limit: int = 1000) -> Sequence[TimelineEvent]:
+        """Facts of an incident, oldest first (the latest `limit`)."""
+
+    def sightings(self, number: int, limit: int = 1000) -> Sequence[Sighting]:
+        """Signals of an incident, oldest first."""
+
+    def firings(self, number: int) -> Sequence[Firing]:
+        """Timers of an incident that came due, oldest first."""
+
+    def remediations(self, number: int) -> Sequence[Remediation]:
+        """Remediations of an incident, oldest first."""
+
+    def remediation_history(self, runbook: str, target: str, since: datetime) -> Sequence[Remediation]:
+        """Remediations of one target by one runbook across incidents, newest first."""
+
+    def parcels(self, number: int) -> Sequence[Parcel]:
+        """Outbox rows of an incident, oldest first."""
+
+    def polls(self) -> Sequence[Poll]:
+        """All detectors' rows, by name."""
+
+    def heartbeats(self, since: datetime) -> Sequence[Heartbeat]:
+        """Clocks seen since then, latest first."""
+
+    def totals(self, now: datetime) -> Mapping[str, int]:
+        """Counts: open, unacknowledged, overdue (next_due_at < now - 15 s), outbox_pending, outbox_failed."""
+
+    def is_idle(self, now: datetime) -> bool:
+        """True when no incident, outbox row, expired claim or poll is due: one cheap read."""
+
+    def prune(self, before: datetime) -> Mapping[str, int]:
+        """Delete settled outbox rows, firings' and heartbeats' leftovers and closed incidents older than `before`."""
+
+
+class Store(Protocol):
+    """The only truth."""
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Read and write; commits at the end of the block, rolls back on an exception. Raises StoreUnavailable."""
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """Read only; never waits for a writer."""
+
+
+# ---------------------------------------------------------------------------------------- the other ports
+
+
+class Policies(Protocol):
+    """The escalation policy in force, and those that incidents carry."""
+
+    def current(self) -> EscalationPolicy:
+        """As include/policy/escalation.yaml says now."""
+
+    def parse(self, source: str) -> EscalationPolicy:
+        """A policy from the text that was kept with an incident."""
+
+
+class Channel(Protocol):
+    """A way to reach people, or Airflow."""
+
+    name: str
+
+    def deliver(self, parcel: Parcel, message: Message) -> None:
+        """Deliver once. Raises DeliveryFailed when it should be tried again."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A rendered message. `key` is the same at each attempt, so that receivers can recognise a repeat."""
+
+    key: str
+    subject: str
+    body: str
+    incident: int
+
+
+class Renderer(Protocol):
+    """Turns templates of include/templates into text."""
+
+    def message(self, parcel: Parcel, incident: Incident, timeline: Sequence[TimelineEvent]) -> Message:
+        """The message of one outbox row, as the incident stands now."""
+
+    def report(self, facts: Mapping[str, Any]) -> str:
+        """The incident report of procedures §6.1, Markdown."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one poll of a detector saw, and the memory it wants back next time."""
+
+    signals: Sequence[Signal] = ()
+    cursor: Mapping[str, Any] | None = None
+
+
+class Detector(Protocol):
+    """Looks at one outside system."""
+
+    name: str
+    interval: timedelta
+    time_limit: timedelta
+
+    def poll(self, cursor: Mapping[str, Any], now: datetime) -> Observation:
+        """Look once, bounded in time. Raises any IncidentResponseError when the system does not answer."""
+
+
+class Runs(Protocol):
+    """Starts DAG runs."""
+
+    def start(self, dag_id: str, run_id: str, incident: int) -> str:
+        """Start a run with conf {"incident": n}; returns `started` or `exists`. Raises AirflowUnavailable/AirflowRefused."""
+
+
+class Spool(Protocol):
+    """Files with signals that could not be stored."""
+
+    def take(self, limit: int) -> Iterator[tuple[str, Sequence[Signal]]]:
+        """Waiting files, oldest first: an opaque name and its signals. A file that cannot be read is set aside."""
+
+    def done(self, name: str) -> None:
+        """The signals of this file are in the store."""
+
+    def set_aside(self, name: str, error: str) -> None:
+        """Keep this file for a person: it cannot be taken in."""
+
+    def waiting(self) -> int:
+        """How many files wait."""
+
+
+class AirflowRest(Protocol):
+    """Airflow's REST API v2; paths start after `/api/v2`. Raises AirflowUnavailable or AirflowRefused."""
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """GET; JSON answer."""
+
+    def post(self, path: str, json: Mapping[str, Any]) -> Any:
+        """POST; JSON answer."""
+
+    def patch(self, path: str, json: Mapping[str, Any]) -> Any:
+        """PATCH; JSON answer."""

@@ -1,0 +1,50 @@
+"""Signal: one outside observation, firing or resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from .times import utc
+
+_FNV_OFFSET, _FNV_PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
+_SEPARATOR = b"\xff"
+
+
+def fingerprint(labels: Mapping[str, str]) -> str:
+    """Alertmanager's fingerprint of a label set: FNV-1a-64 over the sorted labels, 16 hex digits."""
+    digest = _FNV_OFFSET
+    for byte in b"".join(
+        name.encode() + _SEPARATOR + labels[name].encode() + _SEPARATOR for name in sorted(labels)
+    ):
+        digest = ((digest ^ byte) * _FNV_PRIME) & _MASK
+    return f"{digest:016x}"
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One outside observation, firing or resolved, from any source."""
+
+    source: str  # who saw it: callback, listener, airflow_runs, person, …
+    labels: Mapping[str, str]  # `alertname` and what identifies the thing; the fingerprint is computed from them
+    summary: str  # one line for people
+    occurred_at: datetime  # when it happened, not when it was seen
+    firing: bool = True
+    occurrence: str = ""  # identity of one happening (`dag/run/task/map/try`); "" when the source has none
+    details: Mapping[str, Any] = field(default_factory=dict)  # kept as evidence; JSON values only
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "occurred_at", utc(self.occurred_at))
+
+    @property
+    def name(self) -> str:
+        """The alert's name, `unnamed` when the source gave none."""
+        return self.labels.get("alertname", "unnamed")
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Identity of the thing observed; the same for every source that gives the same labels."""
+        return fingerprint(self.labels)

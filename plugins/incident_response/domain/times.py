@@ -1,0 +1,21 @@
+"""Times are aware and in UTC; this is the door where naive ones are refused."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from .errors import NaiveTime
+
+UTC = timezone.utc
+
+
+def utc(moment: datetime) -> datetime:
+    """`moment` in UTC. Raises NaiveTime when it has no zone."""
+    if moment.tzinfo is None:
+        raise NaiveTime(f"{moment.isoformat()} has no zone; give an aware time")
+    return moment.astimezone(UTC)
+
+
+def earliest(*moments: datetime | None) -> datetime | None:
+    """The earliest of the moments that are set, None when none is."""
+    return min((moment for moment in moments if moment is not None), default=None)

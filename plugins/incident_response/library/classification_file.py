@@ -1,0 +1,69 @@
+"""include/policy/classification.yaml: labels → severity, scenario, service, cause, level, runbook."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from ..domain.classification import Rule
+from ..domain.severities import Scenario, Severity
+from .yaml_file import Model
+
+
+class RuleEntry(Model):
+    """One rule; the first whose `match` fits decides."""
+
+    name: str = Field(min_length=1, max_length=80, description="Recorded with each decision.")
+    match: dict[str, str] = Field(default_factory=dict, description="Label → regular expression, whole value.")
+    severity: Severity | None = Field(None, description="Empty: from the signal's own severity label, else P3.")
+    scenario: Scenario = Scenario.OTHER
+    service: str = "{service}"
+    cause: str = "{alertname}"
+    title: str = "{summary}"
+    runbook: str | None = None
+    level: Literal[1, 2, 3, 4] = 1
+    event_like: bool = Field(False, description="True: going quiet proves nothing; a verification has to.")
+
+    @field_validator("match")
+    @classmethod
+    def _patterns(cls, match: dict[str, str]) -> dict[str, str]:
+        for label, pattern in match.items():
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{label}: {pattern!r} is no regular expression: {error}") from None
+        return match
+
+
+class ClassificationFile(Model):
+    """The whole file."""
+
+    version: Literal[1]
+    rules: tuple[RuleEntry, ...]
+
+    @model_validator(mode="after")
+    def _unique(self) -> ClassificationFile:
+        names = [rule.name for rule in self.rules]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"two rules are named {twice[0]!r}; a decision is recorded by its rule's name")
+        return self
+
+
+def rules(content: ClassificationFile) -> tuple[Rule, ...]:
+    """The domain's rules, in order."""
+    return tuple(Rule(**entry.model_dump()) for entry in content.rules)
+
+
+# In force while classification.yaml is broken and was never read well in this process: group sanely, page people.
+FALLBACK = (
+    Rule(
+        name="fallback: pipeline",
+        match={"dag_id": ".+"},
+        scenario=Scenario.DAG_FAILURE,
+        service="{dag_id}",
+        event_like=True,
+    ),
+    Rule(name="fallback", severity=Severity.P2),
+)

@@ -1,0 +1,149 @@
+"""Library: the files of include/, read again when they change; a broken one hurts only itself."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..domain.classification import Rule
+from ..domain.errors import PolicyError
+from ..domain.escalation import EscalationPolicy
+from ..domain.runbooks import Runbook
+from . import classification_file, escalation_file, runbook_file
+from .yaml_file import read
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What a file last gave: its stamp, its last good value, and what is wrong with it now."""
+
+    stamp: tuple[int, int]
+    value: Any
+    problem: PolicyError | None
+
+
+def find_folder(setting: str, package: Path) -> Path:
+    """include/: where the setting says, else beside the plugins folder, else inside it. Raises PolicyError."""
+    plugins = package.parent
+    places = [Path(setting)] if setting else [plugins.parent / "include", plugins / "include"]
+    for place in places:
+        if place.is_dir():
+            return place
+    raise PolicyError(
+        f"the folder include/ was not found at {' or '.join(map(str, places))}; copy it there, "
+        "or name its place in AIRFLOW__INCIDENT_RESPONSE__INCLUDE_FOLDER"
+    )
+
+
+class Library:
+    """The files of one include/ folder. Thread-safe; each question costs a stat of the files it is about."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._entries: dict[Path, _Entry] = {}
+        self._lock = threading.Lock()
+
+    def current(self) -> EscalationPolicy:
+        """The escalation policy; while the file is broken the last good one. Raises PolicyError without any."""
+        path = self.folder / "policy" / "escalation.yaml"
+        entry = self._entry(path, lambda: escalation_file.policy(read(path, escalation_file.EscalationFile)))
+        if entry.value is None:
+            assert entry.problem is not None
+            raise entry.problem
+        return entry.value  # type: ignore[no-any-return]  # an entry holds what its reader made
+
+    def parse(self, source: str) -> EscalationPolicy:
+        """A policy from the text that was kept with an incident."""
+        return escalation_file.parse(source)
+
+    def rules(self) -> Sequence[Rule]:
+        """The classification rules; while the file is broken the last good ones, else a sane minimum."""
+        path = self.folder / "policy" / "classification.yaml"
+        model = classification_file.ClassificationFile
+        entry = self._entry(path, lambda: classification_file.rules(read(path, model)))
+        return entry.value or classification_file.FALLBACK
+
+    def runbooks(self) -> dict[str, Runbook]:
+        """The valid runbooks by name. A broken one is absent, even if it was good before: it must not act."""
+        found: dict[str, Runbook] = {}
+        for path in self._runbook_files():
+            entry = self._runbook(path)
+            if entry.problem is None:
+                found[entry.value.name] = entry.value
+        return found
+
+    def runbook(self, name: str) -> Runbook | None:
+        """A valid runbook by name, None when there is none."""
+        return self.runbooks().get(name)
+
+    def problems(self) -> list[PolicyError]:
+        """Everything that is wrong with the files now, each with file, line, field and remedy."""
+        for path in self._runbook_files():
+            self._runbook(path)
+        self.rules()
+        try:
+            self.current()
+        except PolicyError:
+            pass  # it is in the entries, too
+        with self._lock:
+            problems = [entry.problem for entry in self._entries.values() if entry.problem]
+        return problems + self._rule_problems()
+
+    def _rule_problems(self) -> list[PolicyError]:
+        """Rules that name a runbook that does not exist."""
+        known = self.runbooks()
+        return [
+            PolicyError(
+                f"rule {rule.name!r} names the runbook {rule.runbook!r}, which is missing or broken; "
+                "its incidents go to people at once",
+                file=str(self.folder / "policy" / "classification.yaml"),
+                line=1,
+                field="runbook",
+            )
+            for rule in self.rules()
+            if rule.runbook and rule.runbook not in known
+        ]
+
+    def _runbook_files(self) -> list[Path]:
+        folder = self.folder / "runbooks"
+        files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]) if folder.is_dir() else []
+        with self._lock:
+            for gone in [p for p in self._entries if p.parent == folder and p not in files]:
+                del self._entries[gone]
+        return files
+
+    def _runbook(self, path: Path) -> _Entry:
+        def load() -> Runbook:
+            content = read(path, runbook_file.RunbookFile)
+            if content.name != path.stem:
+                raise PolicyError(
+                    f"is {content.name!r}, the file is {path.name}; give both the same name",
+                    file=str(path), line=1, field="name",
+                )
+            return runbook_file.runbook(content)
+
+        return self._entry(path, load)
+
+    def _entry(self, path: Path, load: Callable[[], Any]) -> _Entry:
+        try:
+            stat = path.stat()
+            stamp = (stat.st_mtime_ns, stat.st_size)
+        except OSError:
+            stamp = (0, -1)
+        with self._lock:
+            before = self._entries.get(path)
+            if before is not None and before.stamp == stamp:
+                return before
+            try:
+                entry = _Entry(stamp, load(), None)
+            except PolicyError as problem:
+                log.error("%s", problem)
+                entry = _Entry(stamp, before.value if before else None, problem)
+            self._entries[path] = entry
+            return entry

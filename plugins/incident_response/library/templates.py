@@ -1,0 +1,70 @@
+"""Renderer: Jinja templates of include/templates. A broken template never holds back a page."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from ..domain.incidents import Incident
+from ..domain.ports import Message, Parcel
+from ..domain.timeline import EventKind, TimelineEvent
+
+log = logging.getLogger(__name__)
+_UPDATES = (EventKind.UPDATE, EventKind.REMEDIATION, EventKind.ESCALATED, EventKind.MITIGATED, EventKind.RESOLVED)
+
+
+class Templates:
+    """Implements ports.Renderer. `zone` names the zone that people read times in; `page_url` the board's address."""
+
+    def __init__(self, folder: Path, zone: Callable[[], str], page_url: str) -> None:
+        # Sandboxed: a template is text that a person edits, it must not reach into Python.
+        self._jinja = ImmutableSandboxedEnvironment(
+            loader=FileSystemLoader(folder), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+            keep_trailing_newline=True, autoescape=False,  # mail and Markdown are no HTML; the page escapes
+        )
+        self._zone, self._page_url = zone, page_url.rstrip("/")
+        self._jinja.filters["local"] = self._local
+
+    def message(self, parcel: Parcel, incident: Incident, timeline: Sequence[TimelineEvent]) -> Message:
+        """The message of one outbox row. The template's first line is `Subject: …`."""
+        outgoing = parcel.outgoing
+        names = [f"{outgoing.channel}/{outgoing.template}.txt.j2", f"email/{outgoing.template}.txt.j2"]
+        facts = {
+            "incident": incident,
+            "link": f"{self._page_url}/{incident.key}",
+            "timeline": timeline,
+            "latest": next((e.text for e in reversed(timeline) if e.kind in _UPDATES), incident.title),
+            "repeated": parcel.interrupted,
+            "message": {"reason": "", "level": incident.level, "text": "", **outgoing.data},
+        }
+        try:
+            text = self._jinja.select_template(names).render(facts)
+        except (TemplateError, TypeError, ValueError, AttributeError, KeyError) as error:
+            log.error("include/templates/%s: %s", names[-1], error)
+            text = _plain(incident, facts, error)
+        head, _, body = text.partition("\n")
+        subject = " ".join(head.removeprefix("Subject:").split())[:200]
+        return Message(outgoing.key, subject, body.strip() + "\n", incident.number)
+
+    def report(self, facts: Mapping[str, Any]) -> str:
+        """The incident report of procedures §6.1, Markdown. Raises jinja2.TemplateError."""
+        return self._jinja.get_template("report/incident_report.md.j2").render(facts)
+
+    def _local(self, moment: datetime | None, form: str = "%Y-%m-%d %H:%M %Z") -> str:
+        return moment.astimezone(ZoneInfo(self._zone())).strftime(form) if moment else "—"
+
+
+def _plain(incident: Incident, facts: Mapping[str, Any], error: Exception) -> str:
+    """What is sent when the template is broken: less pretty, on time."""
+    return (
+        f"Subject: [{incident.severity.value}] {incident.key}: {incident.title}\n"
+        f"{incident.key} is {incident.status.value}. {facts['message']['reason'] or facts['message']['text']}\n"
+        f"{facts['link']}\n\n(The message template is broken: {error})\n"
+    )

@@ -1,0 +1,169 @@
+"""Doctor: is this installation able to detect, repair and page? Each finding says how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+from urllib.parse import quote
+
+from ..domain.errors import AirflowRefused, IncidentResponseError, PolicyError, StoreUnavailable
+from ..domain.health import Finding
+from ..domain.ports import AirflowRest, Heartbeat, Spool, Store
+from ..domain.runbooks import Runbook
+
+OUR_DAGS = ("incident_clock", "incident_detection", "incident_escalation", "incident_response")
+_SILENT_AFTER = timedelta(seconds=60)
+_ROLES = ("Viewer", "User", "Op", "Admin")  # FAB roles that should see the page in the menu
+
+
+class Shelf(Protocol):
+    """What doctor asks of the library."""
+
+    def problems(self) -> Sequence[PolicyError]:
+        """What is wrong with the files of include/."""
+
+    def runbooks(self) -> dict[str, Runbook]:
+        """The valid runbooks."""
+
+
+class Doctor:
+    """Looks from where it runs: the command line, or Airflow's API server for the banner."""
+
+    def __init__(self, store: Store, library: Shelf, airflow: AirflowRest, spool: Spool) -> None:
+        self._store, self._library, self._airflow, self._spool = store, library, airflow, spool
+
+    def banner(self, now: datetime) -> list[Finding]:
+        """Only what is serious and cheap to know: store, clock, files."""
+        checks = (self._check_store, lambda: self._check_clock(now), self._check_files, lambda: self._check_outbox(now))
+        found = [finding for check in checks for finding in _guarded(check)]
+        return [finding for finding in found if not finding.ok and finding.serious]
+
+    def examine(self, now: datetime) -> Iterator[Finding]:
+        """Everything, in the order in which one would mend it."""
+        for check in (
+            self._check_store,
+            self._check_files,
+            self._check_login,
+            self._check_dags,
+            lambda: self._check_clock(now),
+            self._check_spool,
+            lambda: self._check_outbox(now),
+            self._check_detectors,
+            self._check_menu,
+        ):
+            yield from _guarded(check)
+
+    def _check_store(self) -> Iterator[Finding]:
+        with self._store.read() as tx:
+            tx.polls()
+        yield Finding("store", True, "reachable, schema up to date")
+
+    def _check_files(self) -> Iterator[Finding]:
+        problems = self._library.problems()
+        for problem in problems:
+            yield Finding("files", False, str(problem), "correct the file; it is read again by itself", serious=True)
+        if not problems:
+            books = ", ".join(sorted(self._library.runbooks())) or "no runbook"
+            yield Finding("files", True, f"policy and runbooks valid ({books})")
+
+    def _check_login(self) -> Iterator[Finding]:
+        version = self._airflow.get("/version")
+        yield Finding("Airflow API", True, f"login works, Airflow {version['version']}")
+
+    def _check_dags(self) -> Iterator[Finding]:
+        wanted = [*OUR_DAGS, *(f"runbook_{name}" for name in sorted(self._library.runbooks()))]
+        for dag_id in wanted:
+            try:
+                dag = self._airflow.get(f"/dags/{quote(dag_id, safe='')}")
+            except AirflowRefused as error:
+                if error.status != 404:
+                    raise
+                yield Finding(
+                    "DAGs", False, f"{dag_id} is not there",
+                    "copy dags/ into Airflow's DAG folder and wait for the DAG processor", serious=True,
+                )
+                continue
+            if dag["is_paused"]:
+                yield Finding(
+                    "DAGs", False, f"{dag_id} is paused", f"run `airflow dags unpause {dag_id}`", serious=True
+                )
+            elif dag.get("has_import_errors"):
+                yield Finding("DAGs", False, f"{dag_id} has import errors", "see Airflow's import errors", serious=True)
+            else:
+                yield Finding("DAGs", True, f"{dag_id} is there and not paused")
+
+    def _check_clock(self, now: datetime) -> Iterator[Finding]:
+        with self._store.read() as tx:
+            beats = tx.heartbeats(now - timedelta(days=1))
+        alive = [beat for beat in beats if now - beat.at <= _SILENT_AFTER]
+        if alive:
+            first = min(alive, key=lambda beat: beat.since)
+            yield Finding("clock", True, f"{first.name} ticks since {first.since:%Y-%m-%d %H:%M:%S} UTC")
+            return
+        yield Finding(
+            "clock", False, _silence(beats), "unpause the DAG incident_clock and look at the triggerer's log; "
+            "until then run `python -m incident_response tick --forever` beside Airflow", serious=True,
+        )
+
+    def _check_spool(self) -> Iterator[Finding]:
+        waiting = self._spool.waiting()
+        if waiting > 100:
+            yield Finding(
+                "spool", False, f"{waiting} files wait", "the clock takes them in; look at its log", serious=True
+            )
+        else:
+            yield Finding("spool", True, f"{waiting} files wait")
+
+    def _check_outbox(self, now: datetime) -> Iterator[Finding]:
+        with self._store.read() as tx:
+            totals = tx.totals(now)
+        failed = totals.get("outbox_failed", 0)
+        yield Finding(
+            "outbox", not failed, f"{totals.get('outbox_pending', 0)} waiting, {failed} failed",
+            "open the incidents concerned: their timeline names the message and the error" if failed else "",
+        )
+
+    def _check_detectors(self) -> Iterator[Finding]:
+        with self._store.read() as tx:
+            polls = tx.polls()
+        for poll in polls:
+            text = f"{poll.name}: last good look {poll.last_ok_at or 'never'}, by {poll.last_by or 'nobody'}"
+            good = poll.failures < 3
+            yield Finding("detectors", good, text + (f" — {poll.error}" if poll.error else ""),
+                          "" if good else "mend what the error names", serious=not good)
+
+    def _check_menu(self) -> Iterator[Finding]:
+        """Under FabAuthManager, Viewer and User do not see plugin pages until they are given the permission."""
+        for role in _ROLES:
+            try:
+                found = self._airflow.get(f"/auth/fab/v1/roles/{role}")
+            except AirflowRefused as error:
+                if error.status == 404:
+                    yield Finding("menu", True, "shown to every role (no FAB roles here)")
+                    return
+                if error.status == 403:
+                    yield Finding("menu", True, "not checked: the service user may not read roles")
+                    return
+                raise
+            actions = {(a["action"]["name"], a["resource"]["name"]) for a in found.get("actions", ())}
+            visible = ("can_read", "Plugins") in actions or ("menu_access", "Plugins") in actions
+            yield Finding(
+                "menu", visible, f"role {role} {'sees' if visible else 'does not see'} the page in the menu",
+                "" if visible else f"run `airflow roles add-perms {role} -a can_read -r Plugins`",
+            )
+
+
+def _silence(beats: Sequence[Heartbeat]) -> str:
+    return f"silent since {beats[0].at:%Y-%m-%d %H:%M:%S} UTC" if beats else "has not ticked within a day"
+
+
+def _guarded(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """A check that cannot be made is a finding, too."""
+    try:
+        yield from check()
+    except StoreUnavailable as error:
+        yield Finding("store", False, str(error), "start the database, or correct [incident_response] store_url",
+                      serious=True)
+    except IncidentResponseError as error:
+        yield Finding("check", False, str(error), "mend what the message names", serious=True)

@@ -1,0 +1,35 @@
+"""The escalation policy in force and those that incidents carry; a policy that was copied never changes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ..domain.escalation import EscalationPolicy
+from ..domain.incidents import Incident
+from ..domain.ports import Policies, Transaction
+
+
+class PolicyBook:
+    """Finds policies by digest. Content-addressed, so what was read once is never read again."""
+
+    def __init__(self, policies: Policies) -> None:
+        self._policies = policies
+        self._known: dict[str, EscalationPolicy] = {}
+        self._kept: set[str] = set()
+
+    def for_new(self, tx: Transaction, now: datetime) -> EscalationPolicy:
+        """The policy in force, kept in the store so that an incident can carry it."""
+        policy = self._policies.current()
+        if policy.digest not in self._kept:
+            tx.keep_policy(policy.digest, policy.source, now)
+            # Marked as known only by the next transaction: this one may still be rolled back.
+            if policy.digest in self._known:
+                self._kept.add(policy.digest)
+            self._known[policy.digest] = policy
+        return policy
+
+    def of(self, tx: Transaction, incident: Incident) -> EscalationPolicy:
+        """The policy that was in force when `incident` opened."""
+        if incident.policy not in self._known:
+            self._known[incident.policy] = self._policies.parse(tx.policy_source(incident.policy))
+        return self._known[incident.policy]

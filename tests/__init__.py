@@ -1,0 +1,1 @@
+"""The tests, and in `support` what the demo and the bench share with them."""
