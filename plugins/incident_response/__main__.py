@@ -32,8 +32,12 @@ def _parser() -> argparse.ArgumentParser:
     migrate = commands.add_parser("migrate", help="create the store's schema or bring it up to date")
     migrate.set_defaults(run=_migrate)
 
-    tick = commands.add_parser("tick", help="let the clock look once (or for ever): timers, messages, detection")
-    tick.add_argument("--forever", action="store_true", help="until it is stopped; a second clock beside Airflow")
+    tick = commands.add_parser(
+        "tick", help="let the clock look once (or for ever): timers, messages, detection"
+    )
+    tick.add_argument(
+        "--forever", action="store_true", help="until it is stopped; a second clock beside Airflow"
+    )
     tick.set_defaults(run=_tick)
 
     doctor = commands.add_parser("doctor", help="examine this installation and say how to mend what is wrong")
@@ -44,7 +48,9 @@ def _parser() -> argparse.ArgumentParser:
 
     report = commands.add_parser("report", help="report an incident")
     report.add_argument("title", help="one line: what is wrong")
-    report.add_argument("--severity", type=Severity, choices=list(Severity), metavar="P1…P4", default=Severity.P3)
+    report.add_argument(
+        "--severity", type=Severity, choices=list(Severity), metavar="P1…P4", default=Severity.P3
+    )
     report.add_argument("--service", default="unknown", help="the affected system")
     report.add_argument("--description", default="", help="what is known so far")
     report.add_argument("--by", default="command line", help="who reports it")
@@ -95,7 +101,10 @@ def _check(options: argparse.Namespace) -> int:
     for problem in problems:
         print(problem)
     if not problems:
-        print(f"{library.folder}: escalation, {len(library.rules())} rules and {len(library.runbooks())} runbooks valid")
+        print(
+            f"{library.folder}: escalation, {len(library.rules())} rules "
+            f"and {len(library.runbooks())} runbooks valid"
+        )
     return 1 if problems else 0
 
 
@@ -114,9 +123,13 @@ def _list(options: argparse.Namespace) -> int:
         rows = tx.board(200)
     for row in rows:
         incident = row.incident
-        due = f"{incident.timers[0].kind.word} {incident.timers[0].due_at:%H:%M:%S}" if incident.timers else ""
-        print(f"{incident.severity.value}  {incident.key:<9} {incident.status.value:<13} "
-              f"L{incident.level}  {incident.owner or '—':<12} {due:<32} {incident.title}")
+        due = (
+            f"{incident.timers[0].kind.word} {incident.timers[0].due_at:%H:%M:%S}" if incident.timers else ""
+        )
+        print(
+            f"{incident.severity.value}  {incident.key:<9} {incident.status.value:<13} "
+            f"L{incident.level}  {incident.owner or '—':<12} {due:<32} {incident.title}"
+        )
     print(f"{len(rows)} open")
     return 0
 

@@ -18,7 +18,8 @@ _API = "/api/v2"
 
 
 class AirflowApi:
-    """Thread-safe. `find` gives the connection (None: not configured); paths start after `/api/v2` (those of the
+    """Thread-safe. `find` gives the connection (None: not configured); paths start after `/api/v2` (those
+    of the
     auth manager, `/auth/…`, are taken as they are).
     """
 
@@ -90,7 +91,8 @@ class AirflowApi:
                     raise AirflowUnavailable(f"login at Airflow's REST API: HTTP {answer.status_code}")
                 if answer.status_code >= 400:
                     raise AirflowRefused(
-                        f"Airflow's REST API refused the login of {found.login!r}: HTTP {answer.status_code}; "
+                        f"Airflow's REST API refused the login of {found.login!r}: "
+                        f"HTTP {answer.status_code}; "
                         "check the connection `incident_response_api`",
                         status=answer.status_code,
                     )

@@ -89,7 +89,9 @@ def build(
     page = settings.page_url or f"{configuration.base_url()}/incidents"
     renderer = Templates(library.folder / "templates", lambda: library.current().hours.zone, page)
     airflow = AirflowApi(lambda: connection(settings.api_conn_id))
-    channels = {channel.name: channel for channel in (Console(), Email(lambda: connection(settings.smtp_conn_id)))}
+    channels = {
+        channel.name: channel for channel in (Console(), Email(lambda: connection(settings.smtp_conn_id)))
+    }
     intake = Intake(store, library.rules, policies)
     detectors = {detector.name: detector for detector in (AirflowRuns(airflow, settings),)}
     detection = Detection(store, detectors, intake, now)
@@ -124,7 +126,9 @@ def services() -> Services:
 
 
 def intake_only() -> Intake:
-    """An intake that asks nothing of Airflow and waits for the store no longer than a failing task may wait."""
+    """An intake that asks nothing of Airflow and waits for the store no longer than a failing task may
+    wait.
+    """
     if os.getpid() not in _intakes:
         settings = configuration.settings()
         library = make_library(settings)

@@ -1,7 +1,9 @@
 """Settings: the only reader of environment and Airflow configuration, section `[incident_response]`.
 
-Every field is one option: `store_url` is `AIRFLOW__INCIDENT_RESPONSE__STORE_URL` or `store_url` in airflow.cfg.
-Passwords and tokens are no settings: they come from Airflow connections (`AIRFLOW_CONN_…` or the connections page).
+Every field is one option: `store_url` is `AIRFLOW__INCIDENT_RESPONSE__STORE_URL` or `store_url` in
+airflow.cfg.
+Passwords and tokens are no settings: they come from Airflow connections (`AIRFLOW_CONN_…` or the
+connections page).
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ class Settings:
     )
     include_folder: str = _option(
         "",
-        "Folder with runbooks, policy and templates. Empty: `include/` beside the plugins folder, or inside it.",
+        "Folder with runbooks, policy and templates. Empty: `include/` beside the plugins folder, or in it.",
     )
     spool_folder: str = _option(
         "{LOGS}/incident_response_spool",
@@ -58,7 +60,8 @@ class Settings:
     )
     smtp_conn_id: str = _option("smtp_default", "Airflow connection of the mail server.")
     page_url: str = _option(
-        "", "Address of the page in messages, e.g. https://airflow.example.com/incidents. Empty: from [api] base_url."
+        "",
+        "Address of the page in messages: https://airflow.example.com/incidents. Empty: [api] base_url.",
     )
     tick_interval: float = _option(2.0, "Seconds between two looks of the clock.", least=0.1)
     detection_interval: float = _option(30.0, "Seconds between two scans of Airflow's runs.", least=1)
@@ -111,7 +114,9 @@ def load(read: Callable[[str], str | None], places: Mapping[str, str]) -> Settin
     values: dict[str, Any] = {}
     for option in fields(Settings):
         raw = read(option.name)
-        value = option.default if raw is None or raw == "" else _convert(option.name, raw, type(option.default))
+        value = (
+            option.default if raw is None or raw == "" else _convert(option.name, raw, type(option.default))
+        )
         if isinstance(value, str):
             for name, place in places.items():
                 value = value.replace("{" + name + "}", place)
@@ -152,7 +157,8 @@ def base_url() -> str:
     return str(conf.get("api", "base_url", fallback="") or "http://localhost:8080").rstrip("/")
 
 
-# Connections that were fetched ahead of time, for threads of the triggerer: there, asking Airflow for a connection
+# Connections that were fetched ahead of time, for threads of the triggerer: there, asking Airflow for a
+# connection
 # from a thread kills the whole triggerer on 3.1.3.
 _prefetched: dict[str, Connection | None] = {}
 _only_prefetched = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from ..domain.ports import Message, Parcel
+from incident_response.domain.ports import Message, Parcel
 
 log = logging.getLogger("incident_response.console")
 
@@ -17,4 +17,6 @@ class Console:
     def deliver(self, parcel: Parcel, message: Message) -> None:
         """Log one line for the subject, and the body indented below it."""
         body = "\n".join(f"    {line}" for line in message.body.splitlines())
-        log.warning("%s → %s: %s\n%s", parcel.outgoing.kind.value, parcel.outgoing.receiver, message.subject, body)
+        log.warning(
+            "%s → %s: %s\n%s", parcel.outgoing.kind.value, parcel.outgoing.receiver, message.subject, body
+        )

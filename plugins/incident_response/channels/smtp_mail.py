@@ -1,6 +1,7 @@
 """Email through Airflow's SMTP connection.
 
-smtplib and not Airflow's SmtpHook: the hook asks for its connection by itself, and in a thread of the 3.1.3 triggerer
+smtplib and not Airflow's SmtpHook: the hook asks for its connection by itself, and in a thread of the 3.1.3
+triggerer
 that kills the whole triggerer. The connection's fields mean the same as for the hook.
 """
 
@@ -12,9 +13,9 @@ import ssl
 from collections.abc import Callable
 from email.message import EmailMessage
 
-from ..domain.connections import Connection
-from ..domain.errors import DeliveryFailed
-from ..domain.ports import Message, Parcel
+from incident_response.domain.connections import Connection
+from incident_response.domain.errors import DeliveryFailed
+from incident_response.domain.ports import Message, Parcel
 
 _DOMAIN = "incident-response.airflow"
 
@@ -28,7 +29,10 @@ class Email:
         self._find, self._timeout = find, timeout
 
     def deliver(self, parcel: Parcel, message: Message) -> None:
-        """Send one mail. The Message-ID is made from the key: a repeat is recognisable, a thread holds an incident."""
+        """Send one mail.
+
+        The Message-ID is made from the key: a repeat is recognisable, a thread holds an incident.
+        """
         found = self._find()
         if found is None:
             raise DeliveryFailed("there is no SMTP connection; create the Airflow connection `smtp_default`")

@@ -16,7 +16,17 @@ from dateutil.easter import easter
 from .errors import BadInput
 from .times import UTC, utc
 
-_UNITS = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600, "day": 86400, "d": 86400}
+_UNITS = {
+    "s": 1,
+    "sec": 1,
+    "second": 1,
+    "min": 60,
+    "minute": 60,
+    "h": 3600,
+    "hour": 3600,
+    "day": 86400,
+    "d": 86400,
+}
 _UNITS["week"] = 7 * 86400
 _SPAN = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(business\s+)?([a-z]+?)s?\s*$")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -39,7 +49,9 @@ class Span:
         match = _SPAN.match(str(text).lower())
         unit = match.group(3) if match else ""
         if match is None or (unit not in _UNITS and unit != ""):
-            raise BadInput(f"{text!r} is not a span of time; write for example 15 min, 4 h, 1 business day, 1 week")
+            raise BadInput(
+                f"{text!r} is not a span of time; write for example 15 min, 4 h, 1 business day, 1 week"
+            )
         amount = float(match.group(1))
         if not match.group(2):
             return cls(elapsed=timedelta(seconds=amount * _UNITS[unit]))
@@ -67,7 +79,9 @@ def _words(length: timedelta) -> str:
 
 @dataclass(frozen=True)
 class Holidays:
-    """Public holidays: single dates, yearly month-days, offsets from Easter, `weekday on or after` a month-day."""
+    """Public holidays: single dates, yearly month-days, offsets from Easter, `weekday on or after` a month-
+    day.
+    """
 
     dates: frozenset[date] = frozenset()
     yearly: frozenset[tuple[int, int]] = frozenset()
@@ -132,10 +146,14 @@ class BusinessHours:
             if closes - begin >= length:
                 return begin + length
             length -= max(closes - begin, timedelta())
-        raise BadInput("the calendar has no business hours; give weekdays and opening hours in escalation.yaml")
+        raise BadInput(
+            "the calendar has no business hours; give weekdays and opening hours in escalation.yaml"
+        )
 
     def _add_days(self, moment: datetime, days: int) -> datetime:
-        """The same wall-clock time `days` business days on; outside hours the count starts at the next opening."""
+        """The same wall-clock time `days` business days on; outside hours the count starts at the next
+        opening.
+        """
         windows = self._windows(moment)
         first_opens, first_closes = next(windows)
         if moment <= first_opens:
@@ -163,4 +181,6 @@ class BusinessHours:
             closes = datetime.combine(end_day, self.closes, zone).astimezone(UTC)
             if closes > moment:
                 yield opens, closes
-        raise BadInput("the calendar has no business hours; give weekdays and opening hours in escalation.yaml")
+        raise BadInput(
+            "the calendar has no business hours; give weekdays and opening hours in escalation.yaml"
+        )

@@ -1,4 +1,6 @@
-"""Change: all that one command does to an incident — the record, its facts, its messages — committed at once."""
+"""Change: all that one command does to an incident — the record, its facts, its messages — committed at
+once.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ class OutgoingKind(str, Enum):
 
 @dataclass(frozen=True)
 class Outgoing:
-    """One message or DAG run to start, written with the change that caused it and delivered later by the clock."""
+    """One message or DAG run to start, written with the change that caused it and delivered later by the
+    clock.
+    """
 
     key: str  # unique for ever: the same effect cannot be written twice
     incident: int

@@ -31,7 +31,10 @@ class Classification:
 
 @dataclass(frozen=True)
 class Rule:
-    """One classification rule. Texts may name labels in braces: `{dag_id}`; a missing label reads as `unknown`."""
+    """One classification rule.
+
+    Texts may name labels in braces: `{dag_id}`; a missing label reads as `unknown`.
+    """
 
     name: str
     match: Mapping[str, str] = field(default_factory=dict)  # label → regular expression for the whole value

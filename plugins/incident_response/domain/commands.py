@@ -1,4 +1,5 @@
-"""The commands of an incident. Each is a pure function: the record before, the policy and `now` in; a Change out.
+"""The commands of an incident. Each is a pure function: the record before, the policy and `now` in; a
+Change out.
 
 Every command leaves all due points right, so no caller arms or disarms a timer by hand.
 """
@@ -10,8 +11,8 @@ from datetime import datetime, timedelta
 
 from .changes import Change
 from .classification import Classification
-from .escalation import TOP_LEVEL, Cause, EscalationPolicy
 from .errors import BadInput, IllegalTransition
+from .escalation import TOP_LEVEL, Cause, EscalationPolicy
 from .incidents import Incident, Status
 from .paging import audience, notice, page, start_run
 from .runbooks import Remediation, RemediationState, Runbook
@@ -130,8 +131,13 @@ def post_update(incident: Incident, policy: EscalationPolicy, text: str, by: str
     return notice(change, receivers, "status_update", name, now, text)
 
 
-def set_severity(incident: Incident, policy: EscalationPolicy, severity: Severity, by: str, now: datetime) -> Change:
-    """Change the severity. Due times are recomputed from the start of the cycle; raising never makes one later."""
+def set_severity(
+    incident: Incident, policy: EscalationPolicy, severity: Severity, by: str, now: datetime
+) -> Change:
+    """Change the severity.
+
+    Due times are recomputed from the start of the cycle; raising never makes one later.
+    """
     _must_be_open(incident)
     if severity is incident.severity:
         return Change(incident)
@@ -191,9 +197,18 @@ def escalate(
     wanted = max(to or 0, cause.level if cause else 0) or incident.level + 1
     level = min(max(wanted, incident.level), TOP_LEVEL)
     reason = reason or (f"{cause.value.replace('_', ' ')} cause" if cause else f"asked for by {by}")
-    data = {"before": incident.level, "after": level, "reason": reason, **({"cause": cause.value} if cause else {})}
+    data = {
+        "before": incident.level,
+        "after": level,
+        "reason": reason,
+        **({"cause": cause.value} if cause else {}),
+    }
     change = Change(incident.evolve(level=level)).event(
-        now, EventKind.ESCALATED, by, f"Escalated to Level {level} {policy.level(level).name}: {reason}", **data
+        now,
+        EventKind.ESCALATED,
+        by,
+        f"Escalated to Level {level} {policy.level(level).name}: {reason}",
+        **data,
     )
     if incident.pages == 0 and level > 1:
         # Nobody was paged yet (grace for a repair): Operations must not learn of it last.
@@ -202,7 +217,13 @@ def escalate(
 
 
 def mitigate(
-    incident: Incident, policy: EscalationPolicy, by: str, now: datetime, *, proof: str, hold: timedelta | None = None
+    incident: Incident,
+    policy: EscalationPolicy,
+    by: str,
+    now: datetime,
+    *,
+    proof: str,
+    hold: timedelta | None = None,
 ) -> Change:
     """It seems fixed, and `proof` says why. Resolved when the hold-down passes without a new signal."""
     hold = policy.hold_down if hold is None else hold
@@ -223,7 +244,9 @@ def mitigate(
     )
 
 
-def resolve(incident: Incident, policy: EscalationPolicy, by: str, now: datetime, *, resolution: str = "") -> Change:
+def resolve(
+    incident: Incident, policy: EscalationPolicy, by: str, now: datetime, *, resolution: str = ""
+) -> Change:
     """Fixed. Stops every clock, tells everybody who knew, closes by itself after the policy's time."""
     text = resolution.strip() or incident.resolution or "Resolved"
     # Disarm first: whatever was due is due no more.
@@ -238,7 +261,9 @@ def resolve(incident: Incident, policy: EscalationPolicy, by: str, now: datetime
 def reopen(incident: Incident, policy: EscalationPolicy, by: str, now: datetime, *, reason: str) -> Change:
     """The trouble is back: page at once, mark it flapping (automation stops), restart the clocks."""
     if incident.status not in (Status.MITIGATED, Status.RESOLVED):
-        raise IllegalTransition(f"{incident.key} is {incident.status.value}; only a mitigated or resolved one reopens")
+        raise IllegalTransition(
+            f"{incident.key} is {incident.status.value}; only a mitigated or resolved one reopens"
+        )
     resolved = incident.status is Status.RESOLVED
     targets = policy.targets[incident.severity]
     start = now if resolved else incident.started_at
@@ -256,7 +281,9 @@ def reopen(incident: Incident, policy: EscalationPolicy, by: str, now: datetime,
         mitigated_at=None,
         resolved_at=None,
     )
-    change = _arm_ladder(Change(after), policy).event(now, EventKind.REOPENED, by, f"Reopened, flapping: {reason}")
+    change = _arm_ladder(Change(after), policy).event(
+        now, EventKind.REOPENED, by, f"Reopened, flapping: {reason}"
+    )
     if resolved:
         # The escalation run of the first cycle has ended; this cycle gets its own.
         run = f"{incident.key}-{after.reopenings + 1}"
@@ -270,7 +297,9 @@ def close(incident: Incident, policy: EscalationPolicy, by: str, now: datetime) 
     return Change(after).event(now, EventKind.CLOSED, by, f"Closed by {by}")
 
 
-def review(incident: Incident, policy: EscalationPolicy, part: str, text: str, by: str, now: datetime) -> Change:
+def review(
+    incident: Incident, policy: EscalationPolicy, part: str, text: str, by: str, now: datetime
+) -> Change:
     """Fill a part of the incident report that only people know (procedures §6.1)."""
     if part not in REVIEW_PARTS:
         raise BadInput(f"{part!r} is no part of the report; the parts are {', '.join(REVIEW_PARTS)}")
@@ -282,7 +311,9 @@ def review(incident: Incident, policy: EscalationPolicy, part: str, text: str, b
 def request_remediation(
     incident: Incident, policy: EscalationPolicy, runbook: Runbook, target: str, by: str, now: datetime
 ) -> Change:
-    """Ask for one run of a runbook; the clock starts its DAG run, and pages a person when it does not end in time."""
+    """Ask for one run of a runbook; the clock starts its DAG run, and pages a person when it does not end
+    in time.
+    """
     _must_be_open(incident)
     attempt = incident.remediations + 1
     run_id = f"{incident.key}-{runbook.name}-{attempt}"
@@ -297,20 +328,28 @@ def request_remediation(
 def remediation_ended(
     incident: Incident, policy: EscalationPolicy, runbook: Runbook, ended: Remediation, by: str, now: datetime
 ) -> Change:
-    """Take in how a remediation ended: proven → mitigated; failed or unknown → escalate at once; refused → page."""
-    change = Change(incident.evolve(remediation_by=None)).remediation(ended).event(
-        now,
-        EventKind.REMEDIATION,
-        by,
-        f"Runbook {runbook.name} {ended.state.value}: {ended.reason}",
-        state=ended.state.value,
-        attempt=ended.attempt,
-        run_id=ended.run_id,
+    """Take in how a remediation ended: proven → mitigated; failed or unknown → escalate at once; refused →
+    page.
+    """
+    change = (
+        Change(incident.evolve(remediation_by=None))
+        .remediation(ended)
+        .event(
+            now,
+            EventKind.REMEDIATION,
+            by,
+            f"Runbook {runbook.name} {ended.state.value}: {ended.reason}",
+            state=ended.state.value,
+            attempt=ended.attempt,
+            run_id=ended.run_id,
+        )
     )
     if not incident.status.is_open or incident.status is Status.MITIGATED:
         return change
     if ended.state is RemediationState.SUCCEEDED:
-        return _then(change, lambda i: mitigate(i, policy, by, now, proof=ended.reason, hold=runbook.hold_down))
+        return _then(
+            change, lambda i: mitigate(i, policy, by, now, proof=ended.reason, hold=runbook.hold_down)
+        )
     if ended.state is RemediationState.REFUSED:
         if incident.pages or incident.status is not Status.TRIGGERED:
             return change
@@ -365,8 +404,13 @@ def _fire_ladder(incident: Incident, policy: EscalationPolicy, now: datetime, du
     rung = policy.next_rung(incident.severity, incident.level, incident.started_at)
     to = rung[0] if rung else TOP_LEVEL
     return escalate(
-        incident, policy, "system:clock", now, to=to,
-        reason=f"unresolved for {_length(now - incident.started_at)}", due=due,
+        incident,
+        policy,
+        "system:clock",
+        now,
+        to=to,
+        reason=f"unresolved for {_length(now - incident.started_at)}",
+        due=due,
     )
 
 
@@ -392,7 +436,12 @@ def _fire_update(incident: Incident, policy: EscalationPolicy, now: datetime, du
 
 def _fire_remediation(incident: Incident, policy: EscalationPolicy, now: datetime, due: datetime) -> Change:
     return escalate(
-        incident, policy, "system:clock", now, reason="the runbook did not end in time, its effect is unknown", due=due
+        incident,
+        policy,
+        "system:clock",
+        now,
+        reason="the runbook did not end in time, its effect is unknown",
+        due=due,
     )
 
 
@@ -446,7 +495,9 @@ def _renew(change: Change, policy: EscalationPolicy, now: datetime) -> Change:
 
 def _must_be_open(incident: Incident) -> None:
     if not incident.status.is_open:
-        raise IllegalTransition(f"{incident.key} is {incident.status.value}; reopen it or report a new incident")
+        raise IllegalTransition(
+            f"{incident.key} is {incident.status.value}; reopen it or report a new incident"
+        )
 
 
 def _said(text: str) -> str:

@@ -46,7 +46,9 @@ class SettingsError(BadInput):
 
 
 class StoreUnavailable(IncidentResponseError):
-    """The store is away: nothing was changed; signals are being spooled to files and taken in when it is back."""
+    """The store is away: nothing was changed; signals are being spooled to files and taken in when it is
+    back.
+    """
 
 
 class SchemaOutdated(IncidentResponseError):

@@ -1,4 +1,6 @@
-"""EscalationPolicy: targets, levels, ladder, receivers — copied into an incident when it opens (procedures §1.1, §4)."""
+"""EscalationPolicy: targets, levels, ladder, receivers — copied into an incident when it opens (procedures
+§1.1, §4).
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,9 @@ class Targets:
 
 @dataclass(frozen=True)
 class EscalationPolicy:
-    """The whole of include/policy/escalation.yaml, validated; `source` is its canonical text, `digest` names it."""
+    """The whole of include/policy/escalation.yaml, validated; `source` is its canonical text, `digest`
+    names it.
+    """
 
     digest: str
     source: str

@@ -100,7 +100,9 @@ class Incident:
     def timers(self) -> tuple[Timer, ...]:
         """The armed timers, next first."""
         armed = ((kind, getattr(self, kind.value)) for kind in TimerKind)
-        return tuple(sorted((Timer(kind, due) for kind, due in armed if due is not None), key=lambda t: t.due_at))
+        return tuple(
+            sorted((Timer(kind, due) for kind, due in armed if due is not None), key=lambda t: t.due_at)
+        )
 
     @property
     def next_due_at(self) -> datetime | None:

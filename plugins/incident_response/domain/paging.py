@@ -9,7 +9,9 @@ from .escalation import EscalationPolicy, Receiver
 from .timeline import EventKind
 
 
-def page(change: Change, policy: EscalationPolicy, level: int, reason: str, now: datetime, due: datetime) -> Change:
+def page(
+    change: Change, policy: EscalationPolicy, level: int, reason: str, now: datetime, due: datetime
+) -> Change:
     """Page every receiver of `level`, once per reason; `due` is when it should have happened.
 
     A page that people are owed replaces the first one, so `page_at` is disarmed.
@@ -17,7 +19,12 @@ def page(change: Change, policy: EscalationPolicy, level: int, reason: str, now:
     number = change.incident.pages + 1
     name = policy.level(level).name
     change = change.evolve(pages=number, page_at=None).event(
-        now, EventKind.PAGED, "system:paging", f"Level {level} {name} paged: {reason}", level=level, reason=reason
+        now,
+        EventKind.PAGED,
+        "system:paging",
+        f"Level {level} {name} paged: {reason}",
+        level=level,
+        reason=reason,
     )
     incident = change.incident
     return change.send(
@@ -37,7 +44,9 @@ def page(change: Change, policy: EscalationPolicy, level: int, reason: str, now:
     )
 
 
-def notice(change: Change, receivers: tuple[Receiver, ...], template: str, name: str, now: datetime, text: str) -> Change:
+def notice(
+    change: Change, receivers: tuple[Receiver, ...], template: str, name: str, now: datetime, text: str
+) -> Change:
     """Send `template` to `receivers`; `name` makes the key unique within the incident."""
     incident = change.incident
     return change.send(
@@ -79,5 +88,3 @@ def start_run(change: Change, dag_id: str, run_id: str, now: datetime) -> Change
             due_at=now,
         )
     )
-
-

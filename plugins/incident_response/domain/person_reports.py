@@ -12,7 +12,10 @@ from .signals import Signal
 def person_report(
     title: str, severity: Severity, service: str, description: str, by: str, now: datetime, key: str = ""
 ) -> Signal:
-    """The signal of one report. `key` identifies it, so that a form sent twice is one report (default: its time)."""
+    """The signal of one report.
+
+    `key` identifies it, so that a form sent twice is one report (default: its time).
+    """
     title = " ".join(title.split())
     if not title:
         raise BadInput("title: is empty; say in one line what is wrong")

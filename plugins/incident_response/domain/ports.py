@@ -22,7 +22,9 @@ from .timers import Firing
 
 @dataclass(frozen=True)
 class Sighting:
-    """A signal as an incident keeps it: one row per (incident, source, fingerprint), counted, never repeated."""
+    """A signal as an incident keeps it: one row per (incident, source, fingerprint), counted, never
+    repeated.
+    """
 
     incident: int
     source: str
@@ -74,7 +76,10 @@ class Settlement:
 
 @dataclass(frozen=True)
 class Poll:
-    """A detector's row: when it is due, who has it, how it went. `cursor` is the detector's own memory (JSON)."""
+    """A detector's row: when it is due, who has it, how it went.
+
+    `cursor` is the detector's own memory (JSON).
+    """
 
     name: str
     due_at: datetime
@@ -112,9 +117,11 @@ class BoardRow:
 
 
 class Transaction(Protocol):
-    """One transaction: everything in it happens or nothing. Incidents it returns from lock_* are locked until its end.
+    """One transaction: everything in it happens or nothing. Incidents it returns from lock_* are locked
+    until its end.
 
-    An incident's row is the lock for its timers, signals, remediations and messages: lock it before changing them.
+    An incident's row is the lock for its timers, signals, remediations and messages: lock it before
+    changing them.
     """
 
     # incidents, written
@@ -125,7 +132,9 @@ class Transaction(Protocol):
         """The incidents with these numbers (missing ones are absent)."""
 
     def lock_current(self, dedup_keys: Collection[str], resolved_since: datetime) -> Mapping[str, Incident]:
-        """By dedup_key: the open incident, else the latest one resolved (not closed) since `resolved_since`."""
+        """By dedup_key: the open incident, else the latest one resolved (not closed) since
+        `resolved_since`.
+        """
 
     def lock_due(self, now: datetime, limit: int) -> Sequence[Incident]:
         """Incidents with next_due_at <= now, the most overdue first; those locked by others are skipped."""
@@ -133,26 +142,33 @@ class Transaction(Protocol):
     def insert(self, changes: Sequence[Change]) -> Collection[int]:
         """Write new incidents with all that comes with them; returns the numbers written.
 
-        A number is missing when another transaction opened an incident of the same dedup_key first: nothing of that
+        A number is missing when another transaction opened an incident of the same dedup_key first: nothing
+        of that
         change was written, and lock_current now finds the winner.
         """
 
     def save(self, changes: Sequence[Change]) -> None:
-        """Write changes of locked incidents: record, events, outbox (a key that exists is kept), firings, remediations."""
+        """Write changes of locked incidents: record, events, outbox (a key that exists is kept), firings,
+        remediations.
+        """
 
     # signals
     def record(self, sightings: Sequence[Sighting]) -> None:
-        """Count signals into their incidents; keys (incident, source, fingerprint) are unique within one call."""
+        """Count signals into their incidents; keys (incident, source, fingerprint) are unique within one
+        call.
+        """
 
     def seen(self, fingerprints: Collection[str]) -> Collection[tuple[str, str]]:
-        """All (fingerprint, occurrence) pairs with an occurrence kept for these, in incidents of any status."""
+        """All (fingerprint, occurrence) pairs with an occurrence kept for these, in incidents of any
+        status.
+        """
 
     def firing(self, numbers: Collection[int]) -> Mapping[int, int]:
         """By incident: how many of its fingerprints fire (0 when none)."""
 
     # outbox
     def claim(self, now: datetime, by: str, lease: timedelta, limit: int) -> Sequence[Parcel]:
-        """Take due rows, and rows whose claim ran out (`interrupted`), for `lease`; attempts is counted up."""
+        """Take due rows, and rows whose claim ran out (`interrupted`), for `lease`; counts attempts up."""
 
     def settle(self, settlements: Sequence[Settlement], now: datetime) -> None:
         """Write how attempts ended."""
@@ -162,7 +178,10 @@ class Transaction(Protocol):
 
     # effects of runbook steps
     def begin_effect(self, key: str, incident: int, by: str, now: datetime) -> str | None:
-        """Write the key before trying an effect. None: it is yours to try; else the state found: `begun` or `done`."""
+        """Write the key before trying an effect.
+
+        None: it is yours to try; else the state found: `begun` or `done`.
+        """
 
     def end_effect(self, key: str, now: datetime, detail: Mapping[str, Any]) -> None:
         """The effect happened: state `done`."""
@@ -177,7 +196,10 @@ class Transaction(Protocol):
         """Take the due polls (of `names`, or all) that nobody holds."""
 
     def finish_poll(self, name: str, now: datetime, cursor: Mapping[str, Any] | None, error: str) -> None:
-        """Release it and set the next due time. cursor None keeps the old one; error "" means it went well."""
+        """Release it and set the next due time.
+
+        cursor None keeps the old one; error "" means it went well.
+        """
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Insert or update a sign of life."""
@@ -229,14 +251,19 @@ class Transaction(Protocol):
         """True when no incident, outbox row, expired claim or poll is due: one cheap read."""
 
     def prune(self, before: datetime) -> Mapping[str, int]:
-        """Delete settled outbox rows, firings' and heartbeats' leftovers and closed incidents older than `before`."""
+        """Delete settled outbox rows, firings' and heartbeats' leftovers and closed incidents older than
+        `before`.
+        """
 
 
 class Store(Protocol):
     """The only truth."""
 
     def transaction(self) -> AbstractContextManager[Transaction]:
-        """Read and write; commits at the end of the block, rolls back on an exception. Raises StoreUnavailable."""
+        """Read and write; commits at the end of the block, rolls back on an exception.
+
+        Raises StoreUnavailable.
+        """
 
     def read(self) -> AbstractContextManager[Transaction]:
         """Read only; never waits for a writer."""
@@ -307,14 +334,20 @@ class Runs(Protocol):
     """Starts DAG runs."""
 
     def start(self, dag_id: str, run_id: str, incident: int) -> str:
-        """Start a run with conf {"incident": n}; returns `started` or `exists`. Raises AirflowUnavailable/AirflowRefused."""
+        """Start a run with conf {"incident": n}; returns `started` or `exists`.
+
+        Raises AirflowUnavailable/AirflowRefused.
+        """
 
 
 class Spool(Protocol):
     """Files with signals that could not be stored."""
 
     def take(self, limit: int) -> Iterator[tuple[str, Sequence[Signal]]]:
-        """Waiting files, oldest first: an opaque name and its signals. A file that cannot be read is set aside."""
+        """Waiting files, oldest first: an opaque name and its signals.
+
+        A file that cannot be read is set aside.
+        """
 
     def done(self, name: str) -> None:
         """The signals of this file are in the store."""

@@ -11,7 +11,6 @@ from typing import Any
 from .incidents import Incident
 from .severities import Severity
 
-
 # Every action a step may name, and whether it changes anything (then a guard has to come before it).
 ACTIONS: Mapping[str, bool] = {
     "guard": False,
@@ -114,15 +113,21 @@ def may_run(
     A person who asked for it by name passes mode and flapping, never the limits that protect the platform.
     """
     by_person = not remediation.requested_by.startswith("system:")
-    acted = [past for past in history if past.state not in (RemediationState.REQUESTED, RemediationState.REFUSED)]
+    acted = [
+        past for past in history if past.state not in (RemediationState.REQUESTED, RemediationState.REFUSED)
+    ]
     recent = [past for past in acted if (past.started_at or past.requested_at) > now - runbook.window]
     last = max((past.ended_at for past in acted if past.ended_at), default=None)
     if not incident.status.is_open:
-        return Verdict(False, "not open", f"{incident.key} is {incident.status.value}; there is nothing to repair")
+        return Verdict(
+            False, "not open", f"{incident.key} is {incident.status.value}; there is nothing to repair"
+        )
     if any(past.state is RemediationState.RUNNING for past in history):
         return Verdict(False, "target busy", f"another remediation is working on {remediation.target}")
     if runbook.mode is Mode.DRY_RUN:
-        return Verdict(False, "dry run", f"{runbook.name} is in dry_run: it shows what it would do and does nothing")
+        return Verdict(
+            False, "dry run", f"{runbook.name} is in dry_run: it shows what it would do and does nothing"
+        )
     if runbook.mode is Mode.MANUAL and not by_person:
         return Verdict(False, "manual", f"{runbook.name} starts only when a person asks for it")
     if incident.severity.worse_than(runbook.most_severe) and not by_person:
@@ -133,7 +138,9 @@ def may_run(
         return Verdict(False, "flapping", "the trouble came back after it seemed fixed; a person has to look")
     if targets > runbook.max_targets:
         return Verdict(
-            False, "blast radius", f"{targets} runs would be touched, {runbook.max_targets} are allowed at once"
+            False,
+            "blast radius",
+            f"{targets} runs would be touched, {runbook.max_targets} are allowed at once",
         )
     if len(recent) >= runbook.attempts:
         return Verdict(
@@ -143,7 +150,11 @@ def may_run(
         )
     if last is not None and now < last + runbook.cooldown:
         return Verdict(
-            False, "cooldown", f"the last remediation of {remediation.target} ended at {last:%H:%M:%S} UTC, "
-            f"{runbook.cooldown} must pass"
+            False,
+            "cooldown",
+            f"the last remediation of {remediation.target} ended at {last:%H:%M:%S} UTC, "
+            f"{runbook.cooldown} must pass",
         )
-    return Verdict(True, "allowed", f"attempt {len(recent) + 1} of {runbook.attempts} on {remediation.target}")
+    return Verdict(
+        True, "allowed", f"attempt {len(recent) + 1} of {runbook.attempts} on {remediation.target}"
+    )

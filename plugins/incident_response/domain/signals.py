@@ -29,7 +29,9 @@ class Signal:
     """One outside observation, firing or resolved, from any source."""
 
     source: str  # who saw it: callback, listener, airflow_runs, person, …
-    labels: Mapping[str, str]  # `alertname` and what identifies the thing; the fingerprint is computed from them
+    labels: Mapping[
+        str, str
+    ]  # `alertname` and what identifies the thing; the fingerprint is computed from them
     summary: str  # one line for people
     occurred_at: datetime  # when it happened, not when it was seen
     firing: bool = True

@@ -7,8 +7,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from ..domain.classification import Rule
-from ..domain.severities import Scenario, Severity
+from incident_response.domain.classification import Rule
+from incident_response.domain.severities import Scenario, Severity
+
 from .yaml_file import Model
 
 
@@ -16,8 +17,12 @@ class RuleEntry(Model):
     """One rule; the first whose `match` fits decides."""
 
     name: str = Field(min_length=1, max_length=80, description="Recorded with each decision.")
-    match: dict[str, str] = Field(default_factory=dict, description="Label → regular expression, whole value.")
-    severity: Severity | None = Field(None, description="Empty: from the signal's own severity label, else P3.")
+    match: dict[str, str] = Field(
+        default_factory=dict, description="Label → regular expression, whole value."
+    )
+    severity: Severity | None = Field(
+        None, description="Empty: from the signal's own severity label, else P3."
+    )
     scenario: Scenario = Scenario.OTHER
     service: str = "{service}"
     cause: str = "{alertname}"
@@ -56,7 +61,8 @@ def rules(content: ClassificationFile) -> tuple[Rule, ...]:
     return tuple(Rule(**entry.model_dump()) for entry in content.rules)
 
 
-# In force while classification.yaml is broken and was never read well in this process: group sanely, page people.
+# In force while classification.yaml is broken and was never read well in this process: group sanely, page
+# people.
 FALLBACK = (
     Rule(
         name="fallback: pipeline",

@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from ..domain.business_hours import BusinessHours, Holidays, Span
-from ..domain.errors import BadInput
-from ..domain.escalation import EscalationPolicy, Level, Receiver, Targets
-from ..domain.severities import Severity
+from incident_response.domain.business_hours import BusinessHours, Holidays, Span
+from incident_response.domain.errors import BadInput
+from incident_response.domain.escalation import EscalationPolicy, Level, Receiver, Targets
+from incident_response.domain.severities import Severity
+
 from .yaml_file import Model
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -100,21 +101,37 @@ class EscalationFile(Model):
         """YAML reads 2026-05-14 as a date; here it is text."""
         return [str(entry) for entry in value] if isinstance(value, list) else value
 
-    @model_validator(mode="after")
-    def _whole(self) -> EscalationFile:
+    @field_validator("zone")
+    @classmethod
+    def _zone(cls, zone: str) -> str:
         try:
-            ZoneInfo(self.zone)
+            ZoneInfo(zone)
         except (KeyError, ValueError, OSError):
-            raise ValueError(f"zone {self.zone!r} is no IANA time zone; write for example Europe/Stockholm") from None
+            raise ValueError(f"{zone!r} is no IANA time zone; write for example Europe/Stockholm") from None
+        return zone
+
+    @field_validator("holidays")
+    @classmethod
+    def _holidays(cls, holidays: tuple[str, ...]) -> tuple[str, ...]:
         try:
-            Holidays.parse(list(self.holidays))
+            Holidays.parse(list(holidays))
         except BadInput as error:
-            raise ValueError(f"holidays: {error}") from None
-        if missing := [s.value for s in Severity if s not in self.severities]:
-            raise ValueError(f"severities: {', '.join(missing)} missing; all of P1 … P4 are needed")
-        if set(self.levels) != {1, 2, 3, 4}:
-            raise ValueError("levels: exactly 1, 2, 3 and 4 are needed (procedures §4.2)")
-        return self
+            raise ValueError(str(error)) from None
+        return holidays
+
+    @field_validator("severities")
+    @classmethod
+    def _all_severities(cls, severities: dict[Severity, TargetsEntry]) -> dict[Severity, TargetsEntry]:
+        if missing := [s.value for s in Severity if s not in severities]:
+            raise ValueError(f"{', '.join(missing)} missing; all of P1 … P4 are needed")
+        return severities
+
+    @field_validator("levels")
+    @classmethod
+    def _all_levels(cls, levels: dict[int, LevelEntry]) -> dict[int, LevelEntry]:
+        if set(levels) != {1, 2, 3, 4}:
+            raise ValueError("exactly 1, 2, 3 and 4 are needed (procedures §4.2)")
+        return levels
 
 
 def policy(content: EscalationFile) -> EscalationPolicy:
@@ -132,7 +149,8 @@ def policy(content: EscalationFile) -> EscalationPolicy:
             holidays=Holidays.parse(list(content.holidays)),
         ),
         levels=tuple(
-            Level(number, entry.name, _receivers(entry.receivers)) for number, entry in sorted(content.levels.items())
+            Level(number, entry.name, _receivers(entry.receivers))
+            for number, entry in sorted(content.levels.items())
         ),
         stakeholders=_receivers(content.stakeholders),
         targets={

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..domain.classification import Rule
-from ..domain.errors import PolicyError
-from ..domain.escalation import EscalationPolicy
-from ..domain.runbooks import Runbook
+from incident_response.domain.classification import Rule
+from incident_response.domain.errors import PolicyError
+from incident_response.domain.escalation import EscalationPolicy
+from incident_response.domain.runbooks import Runbook
+
 from . import classification_file, escalation_file, runbook_file
 from .yaml_file import read
 
@@ -29,7 +31,10 @@ class _Entry:
 
 
 def find_folder(setting: str, package: Path) -> Path:
-    """include/: where the setting says, else beside the plugins folder, else inside it. Raises PolicyError."""
+    """include/: where the setting says, else beside the plugins folder, else inside it.
+
+    Raises PolicyError.
+    """
     plugins = package.parent
     places = [Path(setting)] if setting else [plugins.parent / "include", plugins / "include"]
     for place in places:
@@ -50,7 +55,10 @@ class Library:
         self._lock = threading.Lock()
 
     def current(self) -> EscalationPolicy:
-        """The escalation policy; while the file is broken the last good one. Raises PolicyError without any."""
+        """The escalation policy; while the file is broken the last good one.
+
+        Raises PolicyError without any.
+        """
         path = self.folder / "policy" / "escalation.yaml"
         entry = self._entry(path, lambda: escalation_file.policy(read(path, escalation_file.EscalationFile)))
         if entry.value is None:
@@ -87,10 +95,8 @@ class Library:
         for path in self._runbook_files():
             self._runbook(path)
         self.rules()
-        try:
+        with suppress(PolicyError):  # it is in the entries, too
             self.current()
-        except PolicyError:
-            pass  # it is in the entries, too
         with self._lock:
             problems = [entry.problem for entry in self._entries.values() if entry.problem]
         return problems + self._rule_problems()
@@ -124,7 +130,9 @@ class Library:
             if content.name != path.stem:
                 raise PolicyError(
                     f"is {content.name!r}, the file is {path.name}; give both the same name",
-                    file=str(path), line=1, field="name",
+                    file=str(path),
+                    line=1,
+                    field="name",
                 )
             return runbook_file.runbook(content)
 

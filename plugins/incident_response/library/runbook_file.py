@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
-from ..domain.business_hours import Span
-from ..domain.runbooks import ACTIONS, Mode, Runbook, Step
-from ..domain.severities import Severity
+from incident_response.domain.business_hours import Span
+from incident_response.domain.runbooks import ACTIONS, Mode, Runbook, Step
+from incident_response.domain.severities import Severity
+
 from .escalation_file import ElapsedText
 from .yaml_file import Model
 
@@ -55,18 +56,24 @@ class RunbookFile(Model):
     escalate_to: Literal[1, 2, 3, 4] = 2
     steps: tuple[StepEntry, ...] = Field(min_length=1)
 
-    @model_validator(mode="after")
-    def _whole(self) -> RunbookFile:
-        if not _NAME.fullmatch(self.name):
-            raise ValueError(f"name {self.name!r}: lower-case letters, digits and hyphens only")
-        names = [step.name for step in self.steps]
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise ValueError("lower-case letters, digits and hyphens only")
+        return name
+
+    @field_validator("steps")
+    @classmethod
+    def _sane_steps(cls, steps: tuple[StepEntry, ...]) -> tuple[StepEntry, ...]:
+        names = [step.name for step in steps]
         if twice := [name for name in names if names.count(name) > 1]:
-            raise ValueError(f"steps: two are named {twice[0]!r}")
-        actions = [step.action for step in self.steps]
+            raise ValueError(f"two are named {twice[0]!r}")
+        actions = [step.action for step in steps]
         changing = [index for index, action in enumerate(actions) if ACTIONS[action]]
         if changing and "guard" not in actions[: changing[0]]:
-            raise ValueError(f"steps: {actions[changing[0]]} changes things; a `guard` step must come before it")
-        return self
+            raise ValueError(f"{actions[changing[0]]} changes things; a `guard` step must come before it")
+        return steps
 
 
 def runbook(content: RunbookFile) -> Runbook:

@@ -12,22 +12,35 @@ from zoneinfo import ZoneInfo
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from ..domain.incidents import Incident
-from ..domain.ports import Message, Parcel
-from ..domain.timeline import EventKind, TimelineEvent
+from incident_response.domain.incidents import Incident
+from incident_response.domain.ports import Message, Parcel
+from incident_response.domain.timeline import EventKind, TimelineEvent
 
 log = logging.getLogger(__name__)
-_UPDATES = (EventKind.UPDATE, EventKind.REMEDIATION, EventKind.ESCALATED, EventKind.MITIGATED, EventKind.RESOLVED)
+_UPDATES = (
+    EventKind.UPDATE,
+    EventKind.REMEDIATION,
+    EventKind.ESCALATED,
+    EventKind.MITIGATED,
+    EventKind.RESOLVED,
+)
 
 
 class Templates:
-    """Implements ports.Renderer. `zone` names the zone that people read times in; `page_url` the board's address."""
+    """Implements ports.Renderer.
+
+    `zone` names the zone that people read times in; `page_url` the board's address.
+    """
 
     def __init__(self, folder: Path, zone: Callable[[], str], page_url: str) -> None:
         # Sandboxed: a template is text that a person edits, it must not reach into Python.
         self._jinja = ImmutableSandboxedEnvironment(
-            loader=FileSystemLoader(folder), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-            keep_trailing_newline=True, autoescape=False,  # mail and Markdown are no HTML; the page escapes
+            loader=FileSystemLoader(folder),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+            autoescape=False,  # mail and Markdown are no HTML; the page escapes
         )
         self._zone, self._page_url = zone, page_url.rstrip("/")
         self._jinja.filters["local"] = self._local
@@ -65,6 +78,7 @@ def _plain(incident: Incident, facts: Mapping[str, Any], error: Exception) -> st
     """What is sent when the template is broken: less pretty, on time."""
     return (
         f"Subject: [{incident.severity.value}] {incident.key}: {incident.title}\n"
-        f"{incident.key} is {incident.status.value}. {facts['message']['reason'] or facts['message']['text']}\n"
+        f"{incident.key} is {incident.status.value}. "
+        f"{facts['message']['reason'] or facts['message']['text']}\n"
         f"{facts['link']}\n\n(The message template is broken: {error})\n"
     )

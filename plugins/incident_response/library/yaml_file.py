@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ..domain.errors import BadInput, PolicyError
+from incident_response.domain.errors import BadInput, PolicyError
 
 _Path = tuple[str | int, ...]
 
@@ -43,7 +43,7 @@ def read(path: Path, model: type[AnyModel]) -> AnyModel:
         return model.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = tuple(first["loc"])
+        where = tuple(part for part in first["loc"] if part != "[key]")
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise PolicyError(
             _message(first) + more, file=str(path), line=_line(lines, where), field=".".join(map(str, where))
@@ -88,7 +88,10 @@ def _lines(node: yaml.Node | None, at: _Path = ()) -> dict[_Path, int]:
 def _line(lines: dict[_Path, int], where: _Path) -> int:
     """The line of a field, or of the nearest thing around it that is in the file."""
     for end in range(len(where), -1, -1):
-        for candidate in (where[:end], tuple(str(part) if not isinstance(part, int) else part for part in where[:end])):
+        for candidate in (
+            where[:end],
+            tuple(str(part) if not isinstance(part, int) else part for part in where[:end]),
+        ):
             if candidate in lines:
                 return lines[candidate]
     return 1

@@ -1,4 +1,7 @@
-"""The clock: one idempotent look at everything that is due. Nothing that pages a person needs anything else."""
+"""The clock: one idempotent look at everything that is due.
+
+Nothing that pages a person needs anything else.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ..domain.changes import Change
-from ..domain.commands import fire
-from ..domain.errors import StoreUnavailable
-from ..domain.incidents import Incident
-from ..domain.ports import Heartbeat, Spool, Store, Transaction
+from incident_response.domain.changes import Change
+from incident_response.domain.commands import fire
+from incident_response.domain.errors import StoreUnavailable
+from incident_response.domain.incidents import Incident
+from incident_response.domain.ports import Heartbeat, Spool, Store, Transaction
+
 from .delivery import Delivery
 from .detection import Detection
 from .intake import Intake
@@ -41,7 +45,13 @@ class Clock:
     """tick(now) may run anywhere, as often as one likes, at the same time in several places."""
 
     def __init__(
-        self, store: Store, policies: PolicyBook, delivery: Delivery, detection: Detection, intake: Intake, spool: Spool
+        self,
+        store: Store,
+        policies: PolicyBook,
+        delivery: Delivery,
+        detection: Detection,
+        intake: Intake,
+        spool: Spool,
     ) -> None:
         self._store, self._policies, self._delivery = store, policies, delivery
         self._detection, self._intake, self._spool = detection, intake, spool

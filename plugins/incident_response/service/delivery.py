@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from ..domain.changes import OutgoingKind
-from ..domain.errors import AirflowRefused, IncidentResponseError
-from ..domain.incidents import Incident
-from ..domain.ports import Channel, OutgoingState, Parcel, Renderer, Runs, Settlement, Store
-from ..domain.timeline import EventKind, TimelineEvent
+from incident_response.domain.changes import OutgoingKind
+from incident_response.domain.errors import AirflowRefused, IncidentResponseError
+from incident_response.domain.incidents import Incident
+from incident_response.domain.ports import Channel, OutgoingState, Parcel, Renderer, Runs, Settlement, Store
+from incident_response.domain.timeline import EventKind, TimelineEvent
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +30,17 @@ class _Round:
     settlements: list[Settlement] = field(default_factory=list)
     events: dict[int, list[TimelineEvent]] = field(default_factory=dict)
 
-    def settle(self, parcel: Parcel, state: OutgoingState, error: str = "", retry_at: datetime | None = None) -> None:
+    def settle(
+        self, parcel: Parcel, state: OutgoingState, error: str = "", retry_at: datetime | None = None
+    ) -> None:
         self.settlements.append(Settlement(parcel.id, state, error[:500], retry_at))
 
     def tell(self, parcel: Parcel, kind: EventKind, text: str, now: datetime) -> None:
-        data = {"channel": parcel.outgoing.channel, "receiver": parcel.outgoing.receiver, "attempts": parcel.attempts}
+        data = {
+            "channel": parcel.outgoing.channel,
+            "receiver": parcel.outgoing.receiver,
+            "attempts": parcel.attempts,
+        }
         event = TimelineEvent(now, kind, "system:delivery", text, data)
         self.events.setdefault(parcel.outgoing.incident, []).append(event)
 
@@ -72,7 +78,9 @@ class Delivery:
             with self._store.read() as tx:
                 incident, timeline = tx.get(outgoing.incident), tx.timeline(outgoing.incident, 200)
             if not _still_needed(parcel, incident):
-                round_.settle(parcel, OutgoingState.SKIPPED, f"{incident.key} was {incident.status.value} before")
+                round_.settle(
+                    parcel, OutgoingState.SKIPPED, f"{incident.key} was {incident.status.value} before"
+                )
                 return
             if outgoing.kind is OutgoingKind.RUN:
                 self._start(parcel, now, round_)
@@ -93,7 +101,12 @@ class Delivery:
         round_.settle(parcel, OutgoingState.DELIVERED)
 
     def _send(
-        self, parcel: Parcel, incident: Incident, timeline: Sequence[TimelineEvent], now: datetime, round_: _Round
+        self,
+        parcel: Parcel,
+        incident: Incident,
+        timeline: Sequence[TimelineEvent],
+        now: datetime,
+        round_: _Round,
     ) -> None:
         outgoing = parcel.outgoing
         channel = self._channels.get(outgoing.channel)
@@ -113,10 +126,14 @@ class Delivery:
         text = str(error) if isinstance(error, IncidentResponseError) else type(error).__name__
         if now - parcel.created_at > _GIVE_UP_AFTER:
             round_.settle(parcel, OutgoingState.FAILED, text)
-            round_.tell(parcel, EventKind.DELIVERY_FAILED, f"{_what(parcel)} given up after a day: {text}", now)
+            round_.tell(
+                parcel, EventKind.DELIVERY_FAILED, f"{_what(parcel)} given up after a day: {text}", now
+            )
             return
-        seconds = _BACKOFF[min(parcel.attempts, len(_BACKOFF)) - 1] if not slowest else max(
-            30, _BACKOFF[min(parcel.attempts, len(_BACKOFF)) - 1]
+        seconds = (
+            _BACKOFF[min(parcel.attempts, len(_BACKOFF)) - 1]
+            if not slowest
+            else max(30, _BACKOFF[min(parcel.attempts, len(_BACKOFF)) - 1])
         )
         round_.settle(parcel, OutgoingState.PENDING, text, now + timedelta(seconds=seconds))
         if parcel.attempts == 1:
@@ -126,7 +143,9 @@ class Delivery:
 
 
 def _still_needed(parcel: Parcel, incident: Incident) -> bool:
-    """A page or a run for something that is over in the meantime helps nobody; a resolution notice is always due."""
+    """A page or a run for something that is over in the meantime helps nobody; a resolution notice is
+    always due.
+    """
     return incident.status.is_open or parcel.outgoing.kind is OutgoingKind.NOTICE
 
 

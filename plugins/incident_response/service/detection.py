@@ -6,8 +6,9 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 
-from ..domain.errors import IncidentResponseError
-from ..domain.ports import Detector, Poll, Store
+from incident_response.domain.errors import IncidentResponseError
+from incident_response.domain.ports import Detector, Poll, Store
+
 from .intake import Intake
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,9 @@ class Detection:
     def poll(self, now: datetime, by: str, names: Collection[str] | None = None, late: float = 0.0) -> int:
         """Run the due polls nobody holds, only those overdue by `late` seconds; returns how many were run."""
         self.ensure(now)
-        lease = max((d.time_limit for d in self._detectors.values()), default=timedelta()) + timedelta(seconds=30)
+        lease = max((d.time_limit for d in self._detectors.values()), default=timedelta()) + timedelta(
+            seconds=30
+        )
         with self._store.transaction() as tx:
             polls = tx.claim_polls(now - timedelta(seconds=late), by, lease, names)
         for poll in polls:

@@ -7,10 +7,15 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from urllib.parse import quote
 
-from ..domain.errors import AirflowRefused, IncidentResponseError, PolicyError, StoreUnavailable
-from ..domain.health import Finding
-from ..domain.ports import AirflowRest, Heartbeat, Spool, Store
-from ..domain.runbooks import Runbook
+from incident_response.domain.errors import (
+    AirflowRefused,
+    IncidentResponseError,
+    PolicyError,
+    StoreUnavailable,
+)
+from incident_response.domain.health import Finding
+from incident_response.domain.ports import AirflowRest, Heartbeat, Spool, Store
+from incident_response.domain.runbooks import Runbook
 
 OUR_DAGS = ("incident_clock", "incident_detection", "incident_escalation", "incident_response")
 _SILENT_AFTER = timedelta(seconds=60)
@@ -35,7 +40,12 @@ class Doctor:
 
     def banner(self, now: datetime) -> list[Finding]:
         """Only what is serious and cheap to know: store, clock, files."""
-        checks = (self._check_store, lambda: self._check_clock(now), self._check_files, lambda: self._check_outbox(now))
+        checks = (
+            self._check_store,
+            lambda: self._check_clock(now),
+            self._check_files,
+            lambda: self._check_outbox(now),
+        )
         found = [finding for check in checks for finding in _guarded(check)]
         return [finding for finding in found if not finding.ok and finding.serious]
 
@@ -62,7 +72,9 @@ class Doctor:
     def _check_files(self) -> Iterator[Finding]:
         problems = self._library.problems()
         for problem in problems:
-            yield Finding("files", False, str(problem), "correct the file; it is read again by itself", serious=True)
+            yield Finding(
+                "files", False, str(problem), "correct the file; it is read again by itself", serious=True
+            )
         if not problems:
             books = ", ".join(sorted(self._library.runbooks())) or "no runbook"
             yield Finding("files", True, f"policy and runbooks valid ({books})")
@@ -80,8 +92,11 @@ class Doctor:
                 if error.status != 404:
                     raise
                 yield Finding(
-                    "DAGs", False, f"{dag_id} is not there",
-                    "copy dags/ into Airflow's DAG folder and wait for the DAG processor", serious=True,
+                    "DAGs",
+                    False,
+                    f"{dag_id} is not there",
+                    "copy dags/ into Airflow's DAG folder and wait for the DAG processor",
+                    serious=True,
                 )
                 continue
             if dag["is_paused"]:
@@ -89,7 +104,9 @@ class Doctor:
                     "DAGs", False, f"{dag_id} is paused", f"run `airflow dags unpause {dag_id}`", serious=True
                 )
             elif dag.get("has_import_errors"):
-                yield Finding("DAGs", False, f"{dag_id} has import errors", "see Airflow's import errors", serious=True)
+                yield Finding(
+                    "DAGs", False, f"{dag_id} has import errors", "see Airflow's import errors", serious=True
+                )
             else:
                 yield Finding("DAGs", True, f"{dag_id} is there and not paused")
 
@@ -102,15 +119,23 @@ class Doctor:
             yield Finding("clock", True, f"{first.name} ticks since {first.since:%Y-%m-%d %H:%M:%S} UTC")
             return
         yield Finding(
-            "clock", False, _silence(beats), "unpause the DAG incident_clock and look at the triggerer's log; "
-            "until then run `python -m incident_response tick --forever` beside Airflow", serious=True,
+            "clock",
+            False,
+            _silence(beats),
+            "unpause the DAG incident_clock and look at the triggerer's log; "
+            "until then run `python -m incident_response tick --forever` beside Airflow",
+            serious=True,
         )
 
     def _check_spool(self) -> Iterator[Finding]:
         waiting = self._spool.waiting()
         if waiting > 100:
             yield Finding(
-                "spool", False, f"{waiting} files wait", "the clock takes them in; look at its log", serious=True
+                "spool",
+                False,
+                f"{waiting} files wait",
+                "the clock takes them in; look at its log",
+                serious=True,
             )
         else:
             yield Finding("spool", True, f"{waiting} files wait")
@@ -120,7 +145,9 @@ class Doctor:
             totals = tx.totals(now)
         failed = totals.get("outbox_failed", 0)
         yield Finding(
-            "outbox", not failed, f"{totals.get('outbox_pending', 0)} waiting, {failed} failed",
+            "outbox",
+            not failed,
+            f"{totals.get('outbox_pending', 0)} waiting, {failed} failed",
             "open the incidents concerned: their timeline names the message and the error" if failed else "",
         )
 
@@ -130,11 +157,18 @@ class Doctor:
         for poll in polls:
             text = f"{poll.name}: last good look {poll.last_ok_at or 'never'}, by {poll.last_by or 'nobody'}"
             good = poll.failures < 3
-            yield Finding("detectors", good, text + (f" — {poll.error}" if poll.error else ""),
-                          "" if good else "mend what the error names", serious=not good)
+            yield Finding(
+                "detectors",
+                good,
+                text + (f" — {poll.error}" if poll.error else ""),
+                "" if good else "mend what the error names",
+                serious=not good,
+            )
 
     def _check_menu(self) -> Iterator[Finding]:
-        """Under FabAuthManager, Viewer and User do not see plugin pages until they are given the permission."""
+        """Under FabAuthManager, Viewer and User do not see plugin pages until they are given the
+        permission.
+        """
         for role in _ROLES:
             try:
                 found = self._airflow.get(f"/auth/fab/v1/roles/{role}")
@@ -149,7 +183,9 @@ class Doctor:
             actions = {(a["action"]["name"], a["resource"]["name"]) for a in found.get("actions", ())}
             visible = ("can_read", "Plugins") in actions or ("menu_access", "Plugins") in actions
             yield Finding(
-                "menu", visible, f"role {role} {'sees' if visible else 'does not see'} the page in the menu",
+                "menu",
+                visible,
+                f"role {role} {'sees' if visible else 'does not see'} the page in the menu",
                 "" if visible else f"run `airflow roles add-perms {role} -a can_read -r Plugins`",
             )
 
@@ -163,7 +199,12 @@ def _guarded(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
     try:
         yield from check()
     except StoreUnavailable as error:
-        yield Finding("store", False, str(error), "start the database, or correct [incident_response] store_url",
-                      serious=True)
+        yield Finding(
+            "store",
+            False,
+            str(error),
+            "start the database, or correct [incident_response] store_url",
+            serious=True,
+        )
     except IncidentResponseError as error:
         yield Finding("check", False, str(error), "mend what the message names", serious=True)

@@ -1,4 +1,7 @@
-"""Intake: signals in, incidents out. One incident per cause; what was seen before is counted, not repeated."""
+"""Intake: signals in, incidents out.
+
+One incident per cause; what was seen before is counted, not repeated.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
-from ..domain.changes import Change
-from ..domain.classification import Classification, Rule, classify
-from ..domain.commands import mitigate, open_incident, reopen, set_severity
-from ..domain.incidents import Incident, Status
-from ..domain.ports import Sighting, Store, Transaction
-from ..domain.severities import Severity, worst
-from ..domain.signals import Signal
+from incident_response.domain.changes import Change
+from incident_response.domain.classification import Classification, Rule, classify
+from incident_response.domain.commands import mitigate, open_incident, reopen, set_severity
+from incident_response.domain.incidents import Incident, Status
+from incident_response.domain.ports import Sighting, Store, Transaction
+from incident_response.domain.severities import Severity, worst
+from incident_response.domain.signals import Signal
+
 from .policy_book import PolicyBook
 
 
@@ -72,7 +76,8 @@ class Intake:
         window = self._policies.for_new(tx, now).reopen_window
         taken: dict[str, Receipt] = {}
         waiting = groups
-        # A second round is needed only for those causes that somebody else opened between our look and our insert.
+        # A second round is needed only for those causes that somebody else opened between our look and our
+        # insert.
         while waiting:
             current = tx.lock_current(waiting.keys(), now - window)
             self._continue(tx, {k: (current[k], g) for k, g in waiting.items() if k in current}, taken, now)
@@ -80,16 +85,26 @@ class Intake:
         return taken
 
     def _continue(
-        self, tx: Transaction, known: dict[str, tuple[Incident, _Group]], taken: dict[str, Receipt], now: datetime
+        self,
+        tx: Transaction,
+        known: dict[str, tuple[Incident, _Group]],
+        taken: dict[str, Receipt],
+        now: datetime,
     ) -> None:
         """Count signals into incidents that are there; reopen, raise or mitigate where that follows."""
         settled = {k: g for k, (incident, g) in known.items() if not _is_working(incident)}
-        seen = tx.seen({s.fingerprint for g in settled.values() for s in g.firing if s.occurrence}) if settled else ()
+        seen = (
+            tx.seen({s.fingerprint for g in settled.values() for s in g.firing if s.occurrence})
+            if settled
+            else ()
+        )
         changes: list[Change] = []
         sightings: list[Sighting] = []
         quiet: dict[int, tuple[str, Incident]] = {}
         for key, (incident, group) in known.items():
-            fresh = tuple(s for s in group.firing if not s.occurrence or (s.fingerprint, s.occurrence) not in seen)
+            fresh = tuple(
+                s for s in group.firing if not s.occurrence or (s.fingerprint, s.occurrence) not in seen
+            )
             taken[key] = Receipt(incident.number, Taken.COUNTED)
             if key in settled and not fresh:
                 # Every happening in it was dealt with before: what was fixed stays fixed.
@@ -111,7 +126,9 @@ class Intake:
         for number, (key, incident) in quiet.items():
             if not still.get(number):
                 policy = self._policies.of(tx, incident)
-                changes.append(mitigate(incident, policy, "system:intake", now, proof="All its signals are quiet"))
+                changes.append(
+                    mitigate(incident, policy, "system:intake", now, proof="All its signals are quiet")
+                )
                 taken[key] = Receipt(number, Taken.MITIGATED)
         if changes:
             tx.save(changes)
@@ -119,11 +136,19 @@ class Intake:
     def _open(
         self, tx: Transaction, unknown: dict[str, _Group], taken: dict[str, Receipt], now: datetime
     ) -> dict[str, _Group]:
-        """Open incidents for new causes; returns the groups that lost a race and have to be continued instead."""
-        seen = tx.seen({s.fingerprint for g in unknown.values() for s in g.firing if s.occurrence}) if unknown else ()
+        """Open incidents for new causes; returns the groups that lost a race and have to be continued
+        instead.
+        """
+        seen = (
+            tx.seen({s.fingerprint for g in unknown.values() for s in g.firing if s.occurrence})
+            if unknown
+            else ()
+        )
         fresh: dict[str, _Group] = {}
         for key, group in unknown.items():
-            news = tuple(s for s in group.firing if not s.occurrence or (s.fingerprint, s.occurrence) not in seen)
+            news = tuple(
+                s for s in group.firing if not s.occurrence or (s.fingerprint, s.occurrence) not in seen
+            )
             if news:
                 fresh[key] = replace(group, signals=news)
             else:
@@ -162,7 +187,7 @@ def _group(classified: Sequence[tuple[Signal, Classification]]) -> tuple[dict[st
 
 
 def _sightings(incident: int, signals: Sequence[Signal]) -> list[Sighting]:
-    """One row per (source, fingerprint); repeats within the call are added up, the latest one's words kept."""
+    """One row per (source, fingerprint); repeats within the call add up, the latest one's words count."""
     rows: dict[tuple[str, str], Sighting] = {}
     for signal in sorted(signals, key=lambda s: s.occurred_at):
         key = (signal.source, signal.fingerprint)

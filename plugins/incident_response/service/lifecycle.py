@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from ..domain import commands
-from ..domain.changes import Change
-from ..domain.errors import IncidentNotFound
-from ..domain.escalation import Cause, EscalationPolicy
-from ..domain.incidents import Incident
-from ..domain.ports import Store, Transaction
-from ..domain.severities import Severity
+from incident_response.domain import commands
+from incident_response.domain.changes import Change
+from incident_response.domain.errors import IncidentNotFound
+from incident_response.domain.escalation import Cause, EscalationPolicy
+from incident_response.domain.incidents import Incident
+from incident_response.domain.ports import Store, Transaction
+from incident_response.domain.severities import Severity
+
 from .policy_book import PolicyBook
 
 Command = Callable[[Incident, EscalationPolicy], Change]
 
 
 def change(tx: Transaction, policies: PolicyBook, number: int, command: Command) -> Change:
-    """Lock one incident, apply a command to it, save what follows. Raises IncidentNotFound, IllegalTransition."""
+    """Lock one incident, apply a command to it, save what follows.
+
+    Raises IncidentNotFound, IllegalTransition.
+    """
     incident = tx.lock([number]).get(number)
     if incident is None:
         raise IncidentNotFound(f"There is no incident INC-{number}")
@@ -28,7 +32,10 @@ def change(tx: Transaction, policies: PolicyBook, number: int, command: Command)
 
 
 class Lifecycle:
-    """Commands by number. Each returns the incident as it is afterwards, and raises when it is not allowed."""
+    """Commands by number.
+
+    Each returns the incident as it is afterwards, and raises when it is not allowed.
+    """
 
     def __init__(self, store: Store, policies: PolicyBook) -> None:
         self._store, self._policies = store, policies
@@ -62,13 +69,23 @@ class Lifecycle:
         return self._do(number, lambda i, p: commands.set_severity(i, p, severity, by, now))
 
     def escalate(
-        self, number: int, by: str, now: datetime, *, to: int | None = None, cause: Cause | None = None,
+        self,
+        number: int,
+        by: str,
+        now: datetime,
+        *,
+        to: int | None = None,
+        cause: Cause | None = None,
         reason: str = "",
     ) -> Incident:
         """Page the next level, the level named, or the level that answers for a cause."""
-        return self._do(number, lambda i, p: commands.escalate(i, p, by, now, to=to, cause=cause, reason=reason))
+        return self._do(
+            number, lambda i, p: commands.escalate(i, p, by, now, to=to, cause=cause, reason=reason)
+        )
 
-    def mitigate(self, number: int, by: str, now: datetime, *, proof: str, hold: timedelta | None = None) -> Incident:
+    def mitigate(
+        self, number: int, by: str, now: datetime, *, proof: str, hold: timedelta | None = None
+    ) -> Incident:
         """It seems fixed; resolved after the hold-down."""
         return self._do(number, lambda i, p: commands.mitigate(i, p, by, now, proof=proof, hold=hold))
 

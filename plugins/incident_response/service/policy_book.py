@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ..domain.escalation import EscalationPolicy
-from ..domain.incidents import Incident
-from ..domain.ports import Policies, Transaction
+from incident_response.domain.escalation import EscalationPolicy
+from incident_response.domain.incidents import Incident
+from incident_response.domain.ports import Policies, Transaction
 
 
 class PolicyBook:

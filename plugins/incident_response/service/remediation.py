@@ -7,13 +7,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from ..domain.changes import Change
-from ..domain.commands import remediation_ended, request_remediation
-from ..domain.errors import IncidentNotFound, RunbookNotFound
-from ..domain.incidents import Incident
-from ..domain.ports import Store, Transaction
-from ..domain.runbooks import Remediation, RemediationState, Runbook, Verdict, may_run
-from ..domain.timeline import EventKind, TimelineEvent
+from incident_response.domain.changes import Change
+from incident_response.domain.commands import remediation_ended, request_remediation
+from incident_response.domain.errors import IncidentNotFound, RunbookNotFound
+from incident_response.domain.incidents import Incident
+from incident_response.domain.ports import Store, Transaction
+from incident_response.domain.runbooks import Remediation, RemediationState, Runbook, Verdict, may_run
+from incident_response.domain.timeline import EventKind, TimelineEvent
+
 from .lifecycle import change
 from .policy_book import PolicyBook
 
@@ -25,7 +26,10 @@ class Remediations:
         self._store, self._policies, self._find = store, policies, find
 
     def request(self, number: int, by: str, now: datetime, runbook: str | None = None) -> Remediation:
-        """Ask for a run of the incident's runbook, or of the one named. Raises RunbookNotFound, IllegalTransition."""
+        """Ask for a run of the incident's runbook, or of the one named.
+
+        Raises RunbookNotFound, IllegalTransition.
+        """
         with self._store.transaction() as tx:
             incident = self._get(tx, number)
             book = self._runbook(runbook or incident.runbook or "")
@@ -52,8 +56,11 @@ class Remediations:
             ]
             verdict = may_run(runbook, incident, remediation, history, targets, now)
             event = TimelineEvent(
-                now, EventKind.REMEDIATION, "system:guard",
-                f"Guard: {'allowed' if verdict.allowed else 'refused'} ({verdict.reason}): {verdict.explanation}",
+                now,
+                EventKind.REMEDIATION,
+                "system:guard",
+                f"Guard: {'allowed' if verdict.allowed else 'refused'} ({verdict.reason}): "
+                f"{verdict.explanation}",
                 {"reason": verdict.reason, "attempt": attempt},
             )
             if verdict.allowed:
@@ -65,9 +72,7 @@ class Remediations:
                 self._end(tx, number, remediation, RemediationState.REFUSED, reason, now)
         return verdict
 
-    def end(
-        self, number: int, attempt: int, state: RemediationState, reason: str, now: datetime
-    ) -> Incident:
+    def end(self, number: int, attempt: int, state: RemediationState, reason: str, now: datetime) -> Incident:
         """Take in how it ended; a second word about an ended one changes nothing."""
         with self._store.transaction() as tx:
             incident, remediation = self._find_attempt(tx, number, attempt)
@@ -76,7 +81,13 @@ class Remediations:
             return self._end(tx, number, remediation, state, reason, now)
 
     def _end(
-        self, tx: Transaction, number: int, remediation: Remediation, state: RemediationState, reason: str, now: datetime
+        self,
+        tx: Transaction,
+        number: int,
+        remediation: Remediation,
+        state: RemediationState,
+        reason: str,
+        now: datetime,
     ) -> Incident:
         runbook = self._runbook(remediation.runbook)
         ended = replace(remediation, state=state, reason=reason[:2000], ended_at=now)
@@ -91,15 +102,22 @@ class Remediations:
             tx.add_events(number, [TimelineEvent(now, EventKind.EVIDENCE, by, title, data)])
 
     def begin_effect(self, key: str, number: int, by: str, now: datetime) -> str | None:
-        """Claim an effect before trying it. None: try it; `begun`: an earlier try was cut off; `done`: it happened."""
+        """Claim an effect before trying it.
+
+        None: try it; `begun`: an earlier try was cut off; `done`: it happened.
+        """
         with self._store.transaction() as tx:
             return tx.begin_effect(key, number, by, now)
 
-    def end_effect(self, key: str, number: int, text: str, detail: Mapping[str, Any], by: str, now: datetime) -> None:
+    def end_effect(
+        self, key: str, number: int, text: str, detail: Mapping[str, Any], by: str, now: datetime
+    ) -> None:
         """The effect happened; the timeline says so."""
         with self._store.transaction() as tx:
             tx.end_effect(key, now, detail)
-            tx.add_events(number, [TimelineEvent(now, EventKind.REMEDIATION, by, text, {"effect": key, **detail})])
+            tx.add_events(
+                number, [TimelineEvent(now, EventKind.REMEDIATION, by, text, {"effect": key, **detail})]
+            )
 
     def _get(self, tx: Transaction, number: int) -> Incident:
         incident = tx.lock([number]).get(number)
@@ -112,7 +130,9 @@ class Remediations:
         for remediation in tx.remediations(number):
             if remediation.attempt == attempt:
                 return incident, remediation
-        raise IncidentNotFound(f"{incident.key} has no remediation {attempt}; ask for one on the incident's page")
+        raise IncidentNotFound(
+            f"{incident.key} has no remediation {attempt}; ask for one on the incident's page"
+        )
 
     def _runbook(self, name: str) -> Runbook:
         found = self._find(name)

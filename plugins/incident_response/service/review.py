@@ -1,15 +1,16 @@
-"""Review: the facts of the incident report (procedures §6.1), from the timeline; what people still have to add."""
+"""Review: the facts of the incident report (procedures §6.1), from the timeline; what people still have to
+add.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
-from ..domain.commands import REVIEW_PARTS
-from ..domain.incidents import Incident
-from ..domain.ports import Renderer, Store
-from ..domain.timeline import EventKind, TimelineEvent
+from incident_response.domain.commands import REVIEW_PARTS
+from incident_response.domain.incidents import Incident
+from incident_response.domain.ports import Renderer, Store
+from incident_response.domain.timeline import EventKind, TimelineEvent
 
 _MILESTONES = (
     ("Incident detected", (EventKind.OPENED,)),
@@ -37,7 +38,9 @@ class Review:
             {
                 "incident": incident,
                 "duration": _duration(incident),
-                "systems": sorted({incident.service, *(s.labels.get("service", incident.service) for s in sightings)}),
+                "systems": sorted(
+                    {incident.service, *(s.labels.get("service", incident.service) for s in sightings)}
+                ),
                 "signals": sum(sighting.count for sighting in sightings),
                 "sources": sorted({sighting.source for sighting in sightings}),
                 "milestones": _milestones(timeline),
@@ -53,7 +56,11 @@ class Review:
 def missing_parts(incident: Incident) -> list[str]:
     """The parts of the report that only people know and nobody has written yet."""
     written = {part for part, text in incident.review.items() if text.strip()}
-    return [part for part in REVIEW_PARTS if part not in written and not (part == "resolution" and incident.resolution)]
+    return [
+        part
+        for part in REVIEW_PARTS
+        if part not in written and not (part == "resolution" and incident.resolution)
+    ]
 
 
 def _milestones(timeline: Sequence[TimelineEvent]) -> list[tuple[str, TimelineEvent | None]]:

@@ -16,7 +16,9 @@ from tests.support.shipped import policy
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
 HOURS = policy().hours
 ROUND_THE_CLOCK = BusinessHours(weekdays=frozenset(range(1, 8)), opens=time(0), closes=time(0))
-moments = st.datetimes(datetime(2024, 1, 1), datetime(2028, 1, 1)).map(lambda m: m.replace(tzinfo=timezone.utc))
+moments = st.integers(0, 4 * 366 * 86400).map(
+    lambda seconds: datetime(2024, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)
+)
 
 
 def local(*parts: int) -> datetime:
@@ -27,7 +29,9 @@ def is_open(hours: BusinessHours, moment: datetime) -> bool:
     """An independent reading of the calendar."""
     there = moment.astimezone(ZoneInfo(hours.zone))
     working = there.isoweekday() in hours.weekdays and there.date() not in hours.holidays
-    return working and (hours.closes == time(0) or there.time() < hours.closes) and there.time() >= hours.opens
+    return (
+        working and (hours.closes == time(0) or there.time() < hours.closes) and there.time() >= hours.opens
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,11 +112,13 @@ def test_holidays(entry: str, day: date) -> None:
 @pytest.mark.parametrize("text", ["", "soon", "-5 min", "1.5 business days", "5 fortnights"])
 def test_bad_spans_are_refused(text: str) -> None:
     """A span that cannot be read says how to write one."""
-    with pytest.raises(BadInput, match="write|whole"):
+    with pytest.raises(BadInput, match=r"write|whole"):
         Span.parse(text)
 
 
-@pytest.mark.parametrize("text", ["90 s", "15 min", "4 h", "1 week", "2 days", "1 business day", "2 business h"])
+@pytest.mark.parametrize(
+    "text", ["90 s", "15 min", "4 h", "1 week", "2 days", "1 business day", "2 business h"]
+)
 def test_spans_read_back_as_written(text: str) -> None:
     """What a span prints, it reads."""
     assert Span.parse(str(Span.parse(text))) == Span.parse(text)

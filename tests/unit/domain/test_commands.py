@@ -52,7 +52,9 @@ def pages(changes: list[Change]) -> list[tuple[int, int]]:
 
 
 def test_an_unacknowledged_p1_pages_every_level() -> None:
-    """Page Operations at once, after 15 minutes again and Development, … and the ladder never goes backwards."""
+    """Page Operations at once, after 15 minutes again and Development, … and the ladder never goes
+    backwards.
+    """
     _, changes = run(opened(START).incident, START + minutes(46))
     assert pages(changes) == [(0, 1), (15, 1), (15, 2), (30, 2), (30, 3), (45, 3), (45, 4)]
 
@@ -125,7 +127,9 @@ def test_a_runbook_that_never_ends_pages() -> None:
 
 @pytest.mark.parametrize("cause", list(Cause))
 def test_causes_jump_to_their_level(cause: Cause) -> None:
-    """Code → Development, infrastructure → Infrastructure, security and business → Management (procedures §4.1)."""
+    """Code → Development, infrastructure → Infrastructure, security and business → Management (procedures
+    §4.1).
+    """
     change = commands.escalate(opened(START).incident, POLICY, ANN, START, cause=cause)
     assert change.incident.level == cause.level
     assert pages([change])[-1] == (0, cause.level)
@@ -146,7 +150,9 @@ def test_a_late_clock_pages_everybody_owed_and_nobody_twice() -> None:
 
 def test_quiet_is_not_fixed_until_the_hold_down_has_passed() -> None:
     """Mitigated, then resolved by the clock, unless a signal reopens it, flapping."""
-    mitigated = commands.mitigate(opened(START).incident, POLICY, "system:intake", START, proof="quiet").incident
+    mitigated = commands.mitigate(
+        opened(START).incident, POLICY, "system:intake", START, proof="quiet"
+    ).incident
     resolved, _ = run(mitigated, START + minutes(5))
     assert resolved.status is Status.RESOLVED
     back = commands.reopen(mitigated, POLICY, "system:intake", START + minutes(2), reason="again").incident
@@ -158,7 +164,9 @@ def test_quiet_is_not_fixed_until_the_hold_down_has_passed() -> None:
 def test_raising_a_severity_never_makes_anything_due_later(
     before: Severity, after: Severity, minute: int
 ) -> None:
-    """Each armed timer of a raised incident is due at its old time or earlier, whatever had happened until then."""
+    """Each armed timer of a raised incident is due at its old time or earlier, whatever had happened until
+    then.
+    """
     now = START + minutes(minute)
     incident, _ = run(opened(START, before).incident, now)
     raised = commands.set_severity(incident, POLICY, after, ANN, now).incident
@@ -193,7 +201,9 @@ steps = st.lists(st.tuples(st.sampled_from([*COMMANDS, "clock"]), st.integers(0,
 
 @settings(max_examples=300)
 @given(st.sampled_from(list(Severity)), steps)
-def test_no_sequence_of_commands_reaches_an_illegal_state(severity: Severity, sequence: list[tuple[str, int]]) -> None:
+def test_no_sequence_of_commands_reaches_an_illegal_state(
+    severity: Severity, sequence: list[tuple[str, int]]
+) -> None:
     """Whatever people and clocks do, in whatever order."""
     change = opened(START, severity)
     incident, now, changes = change.incident, START, [change]
@@ -279,7 +289,9 @@ def _ended(asked: Change, state: RemediationState) -> Remediation:
 
 
 def test_the_opening_asks_for_its_two_runs() -> None:
-    """Response and escalation, both named after the incident, so that a repeat is a duplicate and no second run."""
+    """Response and escalation, both named after the incident, so that a repeat is a duplicate and no second
+    run.
+    """
     runs = [o for o in opened(START, number=42).outgoing if o.kind is OutgoingKind.RUN]
     assert {(o.receiver, o.template) for o in runs} == {
         ("incident_response", "INC-42"),

@@ -1,0 +1,46 @@
+"""Redaction: one short line that can be stored, mailed and shown, without what looks like a secret."""
+
+from __future__ import annotations
+
+import re
+
+MASK = "***"
+
+# Every repetition is bounded: a megabyte of SQL in an exception must not hold up the failing task.
+_NAME = (
+    r"(?<![A-Za-z])[\w.-]{0,40}"
+    r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?)"
+    r"[\w-]{0,40}"
+)
+_VALUE = r"(?:\"[^\"]*\"|'[^']*'|[^\s\"',;&)}\]]+)"
+_AUTHORIZATION = r"\b(authorization[\"']?\s*[:=]\s*[\"']?(?:(?:bearer|basic|token|digest)\s+)?)[^\s\"',;}]+"
+_PATTERNS = (
+    # the scheme is kept, it may explain the failure: Authorization: Bearer ***
+    (re.compile(_AUTHORIZATION, re.I), rf"\1{MASK}"),
+    (re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.I), rf"\1 {MASK}"),
+    # postgresql://user:password@host; a password may hold anything but an @ and a space
+    (re.compile(r"(\w[\w+.-]{0,30}://[^\s/:@]*:)[^\s@]+@"), rf"\1{MASK}@"),
+    # password=…, "api_key": "…", DB_TOKEN: …
+    (re.compile(rf"({_NAME}[\"']?\s*[=:]\s*){_VALUE}", re.I), rf"\1{MASK}"),
+    # --password hunter2
+    (re.compile(rf"(--?{_NAME}\s+)(?!-)\S+", re.I), rf"\1{MASK}"),
+    # JSON web tokens, AWS access keys, tokens of GitHub, GitLab and Slack speak for themselves
+    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), MASK),
+    (re.compile(r"\b(?:gh[pousr]_\w{20,}|glpat-[\w-]{16,}|xox[abeprs]-[\w-]{10,})"), MASK),
+)
+_UNSTORABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")  # refused by databases, no use to people
+
+
+def redact(text: str) -> str:
+    """`text` with the values of passwords, tokens, keys and authorization headers replaced by ***."""
+    for pattern, replacement in _PATTERNS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """The first line that says something, redacted and cut, safe for every database."""
+    head = _UNSTORABLE.sub(" ", text[: limit * 10])
+    line = next((line for line in head.splitlines() if line.strip()), "")
+    line = redact(" ".join(line.split()))
+    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,0 +1,163 @@
+"""Files of include/: what is shipped is valid; what is broken is named with file, line, field and remedy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from incident_response.domain.errors import PolicyError
+from incident_response.library.classification_file import FALLBACK
+from incident_response.library.folder import Library, find_folder
+from tests.support.shipped import INCLUDE
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    """A copy of the shipped files that a test may break."""
+    shutil.copytree(INCLUDE, tmp_path / "include")
+    return Library(tmp_path / "include")
+
+
+def edit(library: Library, name: str, before: str, after: str) -> None:
+    """Change a file; its time moves on even on a coarse clock."""
+    path = library.folder / name
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after, 1))
+    stat = path.stat()
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1_000_000_000))
+
+
+def test_the_shipped_files_are_valid(library: Library) -> None:
+    """Nothing to mend in a fresh installation."""
+    assert library.problems() == []
+    assert "dag-failure-recovery" in library.runbooks()
+
+
+def test_a_policy_reads_back_from_what_is_kept_with_an_incident(library: Library) -> None:
+    """The copy is the policy, also for an incident that opened under an older file."""
+    policy = library.current()
+    assert library.parse(policy.source) == policy
+
+
+BROKEN = [
+    (
+        "policy/escalation.yaml",
+        "acknowledge: 15 min ",
+        "acknowledge: soon ",
+        "severities.P1.acknowledge",
+        "write",
+    ),
+    ("policy/escalation.yaml", "zone: Europe/Stockholm", "zone: Europe/Atlantis", "zone", "IANA"),
+    (
+        "policy/escalation.yaml",
+        "page_after: 0 s",
+        "page_aftr: 0 s",
+        "severities.P1.page_aftr",
+        "correct its name",
+    ),
+    ("policy/escalation.yaml", "levels:\n  1: {", "levels:\n  5: {", "levels", "exactly 1, 2, 3 and 4"),
+    ("policy/escalation.yaml", "  - easter-2 ", "  - someday ", "holidays", "easter+39"),
+    ("policy/escalation.yaml", "  P2:\n", "  P5:\n", "severities.P5", "'P1', 'P2', 'P3' or 'P4'"),
+    (
+        "policy/classification.yaml",
+        "scenario: dag_failure",
+        "scenario: luck",
+        "rules.0.scenario",
+        "dag_failure",
+    ),
+    ("policy/classification.yaml", "dag_id: .+", "dag_id: '*'", "rules.1.match", "no regular expression"),
+    (
+        "runbooks/dag-failure-recovery.yaml",
+        "action: airflow.clear_failed",
+        "action: rm",
+        "steps.2.action",
+        "there are",
+    ),
+    ("runbooks/dag-failure-recovery.yaml", "mode: auto", "mode: [auto", "", "no valid YAML"),
+    (
+        "runbooks/dag-failure-recovery.yaml",
+        "name: dag-failure",
+        "name: other-failure",
+        "name",
+        "the same name",
+    ),
+    (
+        "runbooks/dag-failure-recovery.yaml",
+        "steps:\n",
+        "steps:\n  - {name: x, action: airflow.clear_failed}\n",
+        "steps",
+        "`guard` step must come before",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "before", "after", "field", "remedy"), BROKEN)
+def test_a_broken_file_is_named_with_line_field_and_remedy(
+    library: Library, name: str, before: str, after: str, field: str, remedy: str
+) -> None:
+    """One glance tells where to look and what to write."""
+    edit(library, name, before, after)
+    problem = library.problems()[0]
+    text = (library.folder / name).read_text()
+    line = text[: text.index(after)].count("\n") + 1
+    assert problem.file.endswith(name)
+    assert field == problem.field
+    assert remedy in str(problem)
+    assert line - 7 <= problem.line <= line + 1, problem
+
+
+def test_a_broken_runbook_is_disabled_and_hurts_nothing_else(library: Library) -> None:
+    """It is absent even though it was good a moment ago; policy and the other runbook stay."""
+    good = library.folder / "runbooks" / "dag-failure-recovery.yaml"
+    other = library.folder / "runbooks" / "second.yaml"
+    other.write_text(good.read_text().replace("name: dag-failure-recovery", "name: second"))
+    assert set(library.runbooks()) == {"dag-failure-recovery", "second"}
+    edit(library, "runbooks/second.yaml", "version: 1", "version: none")
+    assert set(library.runbooks()) == {"dag-failure-recovery"}
+    assert library.current().level(1).name == "Operations"
+
+
+def test_a_rule_that_names_a_missing_runbook_is_a_problem(library: Library) -> None:
+    """The incident would go to people at once; the page says why."""
+    (library.folder / "runbooks" / "dag-failure-recovery.yaml").unlink()
+    assert "missing or broken" in str(library.problems()[0])
+
+
+def test_a_policy_broken_while_running_leaves_the_last_good_one(library: Library) -> None:
+    """Nobody is paged late because somebody saves half a file."""
+    before = library.current()
+    edit(library, "policy/escalation.yaml", "version: 1", "version: 2")
+    assert library.current() == before
+    assert library.problems()
+
+
+def test_rules_broken_from_the_start_still_group_pipelines(library: Library) -> None:
+    """A sane minimum takes their place."""
+    edit(library, "policy/classification.yaml", "version: 1", "version: 2")
+    assert library.rules() == FALLBACK
+
+
+def test_a_corrected_file_is_taken_in_without_a_restart(library: Library) -> None:
+    """Mend the file, and the problem is gone."""
+    edit(library, "policy/escalation.yaml", "name: Operations", "nam: Operations")
+    assert library.problems()
+    edit(library, "policy/escalation.yaml", "nam: Operations", "name: Night watch")
+    assert library.problems() == []
+    assert library.current().level(1).name == "Night watch"
+
+
+def test_include_is_found_or_its_absence_explained(tmp_path: Path) -> None:
+    """Beside plugins/, inside it, where the setting says — or an error that names the setting."""
+    package = tmp_path / "plugins" / "incident_response"
+    package.mkdir(parents=True)
+    with pytest.raises(PolicyError, match="AIRFLOW__INCIDENT_RESPONSE__INCLUDE_FOLDER"):
+        find_folder("", package)
+    (tmp_path / "plugins" / "include").mkdir()
+    assert find_folder("", package) == tmp_path / "plugins" / "include"
+    (tmp_path / "include").mkdir()
+    assert find_folder("", package) == tmp_path / "include"
+    assert find_folder(str(tmp_path), package) == tmp_path
