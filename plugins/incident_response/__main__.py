@@ -17,6 +17,7 @@ from .domain.severities import Severity
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 when all is well, 1 when something has to be mended, 2 for wrong usage."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of itself at every look
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))

@@ -93,7 +93,7 @@ class FileSpool:
         (self._folder / name).unlink(missing_ok=True)
 
     def set_aside(self, name: str, error: str) -> None:
-        """Keep this file for a person, with the reason beside it; it is neither looked at again nor deleted."""
+        """Keep this file for a person, with the reason beside it; nothing looks at it again or deletes it."""
         kept = self._aside / _plain(name)
         try:
             self._make(self._aside)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from incident_response.domain.changes import Change
@@ -13,6 +13,7 @@ from incident_response.domain.severities import Scenario, Severity
 from incident_response.domain.signals import Signal
 from incident_response.library.folder import Library
 
+START = datetime(2026, 11, 23, 2, 0, tzinfo=timezone.utc)
 INCLUDE = Path(__file__).resolve().parents[2] / "include"
 
 

@@ -1,11 +1,11 @@
-"""DagRuns: starts DAG runs through Airflow's REST API. The run's id makes a repeat a 409 and not a second run."""
+"""DagRuns: starts DAG runs through Airflow's REST API. The id makes a repeat a 409, not a second run."""
 
 from __future__ import annotations
 
 from urllib.parse import quote
 
-from ..domain.errors import AirflowRefused
-from ..domain.ports import AirflowRest
+from incident_response.domain.errors import AirflowRefused
+from incident_response.domain.ports import AirflowRest
 
 
 class DagRuns:
@@ -15,9 +15,10 @@ class DagRuns:
         self._api = api
 
     def start(self, dag_id: str, run_id: str, incident: int) -> str:
-        """Start a run with conf {"incident": n}; `started` or `exists`. Raises AirflowUnavailable, AirflowRefused.
+        """Start a run with conf {"incident": n}; answers `started` or `exists`.
 
-        A paused DAG is refused: Airflow would answer 200 and keep the run queued for ever.
+        Raises AirflowUnavailable, AirflowRefused. A paused DAG is refused: Airflow would answer 200 and keep
+        the run queued for ever.
         """
         self._must_run(dag_id)
         body = {
@@ -46,7 +47,7 @@ class DagRuns:
             ) from error
         if dag.get("is_stale"):
             raise AirflowRefused(
-                f"DAG {dag_id} is no longer in Airflow's DAG folder: put its file back, and look for import errors",
+                f"DAG {dag_id} is no longer in the DAG folder: put its file back, look for import errors",
                 status=404,
             )
         if dag.get("is_paused"):

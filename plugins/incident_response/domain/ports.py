@@ -211,6 +211,9 @@ class Transaction(Protocol):
     def policy_source(self, digest: str) -> str:
         """The text kept under `digest`."""
 
+    def latest_policy(self) -> str | None:
+        """The policy text kept last; None in a new store."""
+
     def get(self, number: int) -> Incident:
         """One incident, not locked. Raises IncidentNotFound."""
 

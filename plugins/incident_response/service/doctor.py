@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from incident_response.domain.errors import (
     AirflowRefused,
+    AirflowUnavailable,
     IncidentResponseError,
     PolicyError,
     StoreUnavailable,
@@ -39,30 +40,41 @@ class Doctor:
         self._store, self._library, self._airflow, self._spool = store, library, airflow, spool
 
     def banner(self, now: datetime) -> list[Finding]:
-        """Only what is serious and cheap to know: store, clock, files."""
-        checks = (
-            self._check_store,
-            lambda: self._check_clock(now),
-            self._check_files,
-            lambda: self._check_outbox(now),
-        )
-        found = [finding for check in checks for finding in _guarded(check)]
+        """Only what is serious and cheap to know: store, clock, files, outbox."""
+        names = ("store", "clock", "files", "outbox")
+        found = [finding for name in names for finding in self._guarded(name, now)]
         return [finding for finding in found if not finding.ok and finding.serious]
 
     def examine(self, now: datetime) -> Iterator[Finding]:
         """Everything, in the order in which one would mend it."""
-        for check in (
-            self._check_store,
-            self._check_files,
-            self._check_login,
-            self._check_dags,
-            lambda: self._check_clock(now),
-            self._check_spool,
-            lambda: self._check_outbox(now),
-            self._check_detectors,
-            self._check_menu,
-        ):
-            yield from _guarded(check)
+        for name in self._checks(now):
+            yield from self._guarded(name, now)
+
+    def _checks(self, now: datetime) -> dict[str, Callable[[], Iterator[Finding]]]:
+        return {
+            "store": self._check_store,
+            "files": self._check_files,
+            "Airflow API": self._check_login,
+            "DAGs": self._check_dags,
+            "clock": lambda: self._check_clock(now),
+            "spool": self._check_spool,
+            "outbox": lambda: self._check_outbox(now),
+            "detectors": self._check_detectors,
+            "menu": self._check_menu,
+        }
+
+    def _guarded(self, name: str, now: datetime) -> Iterator[Finding]:
+        """A check that cannot be made is a finding, too."""
+        try:
+            yield from self._checks(now)[name]()
+        except StoreUnavailable as error:
+            remedy = "start the database, or correct [incident_response] store_url"
+            yield Finding(name, False, str(error), remedy, serious=True)
+        except AirflowUnavailable as error:
+            remedy = "start Airflow's API server, or correct the connection that api_conn_id names"
+            yield Finding(name, False, str(error), remedy, serious=True)
+        except IncidentResponseError as error:
+            yield Finding(name, False, str(error), "mend what the message names", serious=True)
 
     def _check_store(self) -> Iterator[Finding]:
         with self._store.read() as tx:
@@ -192,19 +204,3 @@ class Doctor:
 
 def _silence(beats: Sequence[Heartbeat]) -> str:
     return f"silent since {beats[0].at:%Y-%m-%d %H:%M:%S} UTC" if beats else "has not ticked within a day"
-
-
-def _guarded(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """A check that cannot be made is a finding, too."""
-    try:
-        yield from check()
-    except StoreUnavailable as error:
-        yield Finding(
-            "store",
-            False,
-            str(error),
-            "start the database, or correct [incident_response] store_url",
-            serious=True,
-        )
-    except IncidentResponseError as error:
-        yield Finding("check", False, str(error), "mend what the message names", serious=True)

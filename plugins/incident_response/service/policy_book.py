@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from incident_response.domain.errors import PolicyError
 from incident_response.domain.escalation import EscalationPolicy
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Policies, Transaction
@@ -19,7 +20,7 @@ class PolicyBook:
 
     def for_new(self, tx: Transaction, now: datetime) -> EscalationPolicy:
         """The policy in force, kept in the store so that an incident can carry it."""
-        policy = self._policies.current()
+        policy = self._in_force(tx)
         if policy.digest not in self._kept:
             tx.keep_policy(policy.digest, policy.source, now)
             # Marked as known only by the next transaction: this one may still be rolled back.
@@ -27,6 +28,16 @@ class PolicyBook:
                 self._kept.add(policy.digest)
             self._known[policy.digest] = policy
         return policy
+
+    def _in_force(self, tx: Transaction) -> EscalationPolicy:
+        try:
+            return self._policies.current()
+        except PolicyError:
+            # Broken since before this process started: what was in force last still pages people.
+            source = tx.latest_policy()
+            if source is None:
+                raise
+            return self._policies.parse(source)
 
     def of(self, tx: Transaction, incident: Incident) -> EscalationPolicy:
         """The policy that was in force when `incident` opened."""
