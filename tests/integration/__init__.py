@@ -1,0 +1,1 @@
+"""Tests that start real components: Airflow, PostgreSQL, SMTP, a browser."""

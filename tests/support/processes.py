@@ -1,0 +1,93 @@
+"""Processes that never outlive the test run that started them."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.support import guard
+
+
+class Process:
+    """A command in a session of its own, with its output appended to a log file."""
+
+    def __init__(
+        self, command: Sequence[str | Path], log: Path, *, env: Mapping[str, str], cwd: Path
+    ) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.log = log
+        with log.open("ab") as output:
+            self._popen = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(env),
+                cwd=cwd,
+                start_new_session=True,
+            )
+        self.pid = self._popen.pid
+        _tell_guard(f"+{self.pid}")
+
+    @property
+    def alive(self) -> bool:
+        return self._popen.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        return self._popen.poll()
+
+    def signal(self, number: signal.Signals) -> None:
+        """To the process itself and its group, as a service manager would; nothing when it is gone."""
+        if self.alive:
+            os.killpg(self.pid, number)
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it ended by itself within that time."""
+        try:
+            self._popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def kill(self) -> None:
+        """SIGKILL to the whole tree, also to what a leader that is already dead left behind."""
+        guard.kill_tree(self.pid)
+        self._popen.wait()
+        _tell_guard(f"-{self.pid}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def remove_at_exit(folder: Path) -> None:
+    """For folders outside of the test run's own temporary folder."""
+    _tell_guard(f"dir {folder}")
+
+
+_lock = threading.Lock()
+
+
+def _tell_guard(line: str) -> None:
+    with _lock:
+        pipe = _guard().stdin
+        assert pipe is not None
+        pipe.write(f"{line}\n")
+        pipe.flush()
+
+
+@functools.cache
+def _guard() -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, guard.__file__], stdin=subprocess.PIPE, text=True, start_new_session=True
+    )
