@@ -126,7 +126,7 @@ def post_update(incident: Incident, policy: EscalationPolicy, text: str, by: str
     every = policy.targets[incident.severity].update_every
     change = _renew(Change(incident), policy, now).event(now, EventKind.UPDATE, by, _said(text))
     change = change.evolve(update_due_at=policy.due(now, every) if every else None)
-    name = f"update:{now.isoformat(timespec='milliseconds')}"
+    name = f"update:{now.isoformat()}"
     receivers = audience(change, policy) or policy.level(1).receivers
     return notice(change, receivers, "status_update", name, now, text)
 
@@ -174,7 +174,8 @@ def set_severity(
         after=severity.value,
     )
     if raised and severity.rank <= 2 < incident.severity.rank:
-        change = notice(change, policy.stakeholders, "incident_notification", "raised", now, incident.title)
+        name = f"raised:{now.isoformat()}"
+        change = notice(change, policy.stakeholders, "incident_notification", name, now, incident.title)
     return change
 
 

@@ -1,0 +1,46 @@
+"""What a driver raises, in the words of the domain; no address and no password reaches a message."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import exc
+
+from incident_response.domain.errors import SchemaOutdated, StoreUnavailable
+
+_KEPT = "nothing was changed; signals are being spooled to files and taken in when it is back"
+_AWAY = (exc.OperationalError, exc.InterfaceError, exc.InternalError)
+_NO_SUCH_TABLE, _NO_SUCH_SCHEMA = "42P01", "3F000"
+_REASONS = {
+    "57014": "a statement took longer than the time limit",
+    "55P03": "a row stayed locked by somebody else for longer than the time limit",
+    "40P01": "two transactions waited for each other",
+    "25006": "the database takes no writes now",
+    "53300": "the database takes no more connections",
+}
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raises StoreUnavailable (or SchemaOutdated) instead of what the driver and the pool raise."""
+    try:
+        yield
+    except exc.TimeoutError as error:
+        raise StoreUnavailable(f"The store is away (no free connection in time): {_KEPT}") from error
+    except exc.DBAPIError as error:
+        code = getattr(error.orig, "pgcode", None)
+        if code in (_NO_SUCH_TABLE, _NO_SUCH_SCHEMA):
+            raise SchemaOutdated from error
+        if isinstance(error, _AWAY) or error.connection_invalidated or type(error) is exc.DatabaseError:
+            raise StoreUnavailable(f"The store is away ({_reason(error.orig, code)}): {_KEPT}") from error
+        raise
+
+
+def _reason(error: Any, code: str | None) -> str:
+    """SQLite's own words name no file; PostgreSQL's name host and user, so its error class has to do."""
+    if isinstance(error, sqlite3.Error):
+        return str(error)
+    return _REASONS.get(code or "", f"{type(error).__name__}{f' {code}' if code else ''}")

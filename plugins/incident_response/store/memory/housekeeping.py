@@ -1,0 +1,67 @@
+"""Counts, the question whether anything is due, and what is old enough to go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from incident_response.domain.incidents import Status
+from incident_response.domain.ports import OutgoingState
+
+from ..rules import LATE
+from . import clocks, outbox
+from .state import Part, Row
+
+
+class Housekeeping(Part):
+    """The store as a whole."""
+
+    def totals(self, now: datetime) -> Mapping[str, int]:
+        incidents = self._state.incidents.values()
+        states = [row.parcel.state for row in self._state.outbox.values()]
+        return {
+            "open": sum(i.status.is_open for i in incidents),
+            "unacknowledged": sum(i.status is Status.TRIGGERED for i in incidents),
+            "overdue": sum(i.next_due_at is not None and i.next_due_at < now - LATE for i in incidents),
+            "outbox_pending": states.count(OutgoingState.PENDING) + states.count(OutgoingState.SENDING),
+            "outbox_failed": states.count(OutgoingState.FAILED),
+        }
+
+    def is_idle(self, now: datetime) -> bool:
+        state = self._state
+        return not (
+            any(i.next_due_at is not None and i.next_due_at <= now for i in state.incidents.values())
+            or any(outbox.is_due(row, now) for row in state.outbox.values())
+            or any(clocks.is_due(poll, now) for poll in state.polls.values())
+        )
+
+    def prune(self, before: datetime) -> Mapping[str, int]:
+        state = self._state
+        counts = {
+            "outbox": _drop(state.outbox, lambda _, row: _settled_before(row, before)),
+            "firings": _drop(state.firings, lambda _, firing: firing.fired_at < before),
+            "heartbeats": _drop(state.heartbeats, lambda _, heartbeat: heartbeat.at < before),
+        }
+        counts["incidents"] = _drop(
+            state.incidents,
+            lambda _, i: i.status is Status.CLOSED and i.closed_at is not None and i.closed_at < before,
+        )
+        _drop(state.events, lambda number, _: number not in state.incidents)
+        for children in (state.signals, state.firings, state.remediations):
+            _drop(children, lambda key, _: key[0] not in state.incidents)
+        _drop(state.outbox, lambda _, row: row.parcel.outgoing.incident not in state.incidents)
+        _drop(state.effects, lambda _, effect: effect.incident not in state.incidents)
+        return counts
+
+
+def _settled_before(row: Row, before: datetime) -> bool:
+    return row.parcel.settled_at is not None and row.parcel.settled_at < before
+
+
+def _drop(kept: dict[Any, Any], condition: Any) -> int:
+    """Remove what fulfils the condition; returns how many."""
+    gone = [key for key, value in kept.items() if condition(key, value)]
+    for key in gone:
+        del kept[key]
+    return len(gone)

@@ -1,0 +1,74 @@
+"""Reading incidents and all that belongs to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from incident_response.domain.incidents import Incident
+from incident_response.domain.ports import BoardRow, Sighting
+from incident_response.domain.runbooks import Remediation
+from incident_response.domain.timeline import TimelineEvent
+from incident_response.domain.timers import Firing
+
+from ..rules import not_found
+from .state import Part
+
+
+class Reading(Part):
+    """What is known of incidents."""
+
+    def get(self, number: int) -> Incident:
+        if number not in self._state.incidents:
+            raise not_found(number)
+        return self._state.incidents[number]
+
+    def board(self, limit: int) -> Sequence[BoardRow]:
+        found = [incident for incident in self._state.incidents.values() if incident.status.is_open]
+        # An aware time is no key beside None, so its lack is told first.
+        found.sort(key=lambda i: (i.next_due_at is None, i.next_due_at or i.opened_at, i.number))
+        return [self._board_row(incident) for incident in found[:limit]]
+
+    def _board_row(self, incident: Incident) -> BoardRow:
+        sightings, timeline = self.sightings(incident.number), self.timeline(incident.number)
+        remediations = self.remediations(incident.number)
+        return BoardRow(
+            incident=incident,
+            signals=sum(sighting.count for sighting in sightings),
+            sources=len(sightings),
+            last_signal_at=max((sighting.last_at for sighting in sightings), default=None),
+            last_event=timeline[-1] if timeline else None,
+            remediation=remediations[-1] if remediations else None,
+        )
+
+    def recent(self, since: datetime, limit: int) -> Sequence[Incident]:
+        ended = [
+            (incident.resolved_at, incident.number, incident)
+            for incident in self._state.incidents.values()
+            if not incident.status.is_open and incident.resolved_at and incident.resolved_at >= since
+        ]
+        return [incident for *_, incident in sorted(ended, reverse=True)[:limit]]
+
+    def timeline(self, number: int, limit: int = 1000) -> Sequence[TimelineEvent]:
+        events = sorted(self._state.events.get(number, ()), key=lambda event: event.at)
+        return events[max(len(events) - limit, 0) :]
+
+    def sightings(self, number: int, limit: int = 1000) -> Sequence[Sighting]:
+        found = [sighting for sighting in self._state.signals.values() if sighting.incident == number]
+        return sorted(found, key=lambda s: (s.first_at, s.source, s.fingerprint))[:limit]
+
+    def firings(self, number: int) -> Sequence[Firing]:
+        found = [firing for firing in self._state.firings.values() if firing.incident == number]
+        return sorted(found, key=lambda f: (f.due_at, f.fired_at, f.kind.value))
+
+    def remediations(self, number: int) -> Sequence[Remediation]:
+        found = [r for r in self._state.remediations.values() if r.incident == number]
+        return sorted(found, key=lambda remediation: remediation.attempt)
+
+    def remediation_history(self, runbook: str, target: str, since: datetime) -> Sequence[Remediation]:
+        found = [
+            r
+            for r in self._state.remediations.values()
+            if (r.runbook, r.target) == (runbook, target) and (r.ended_at is None or r.ended_at >= since)
+        ]
+        return sorted(found, key=lambda r: (r.requested_at, r.incident, r.attempt), reverse=True)

@@ -1,0 +1,1 @@
+"""The statements of a transaction, one file per part of the contract."""

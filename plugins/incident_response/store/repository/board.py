@@ -1,0 +1,61 @@
+"""What the board shows: open incidents with their signals, last fact and last remediation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+from incident_response.domain.ports import BoardRow
+from incident_response.domain.runbooks import Remediation
+from incident_response.domain.timeline import TimelineEvent
+
+from ..tables import OPEN
+from . import incidents
+from .part import Part
+
+_BOARD = incidents.SELECT + f"WHERE {OPEN} ORDER BY next_due_at IS NULL, next_due_at, number LIMIT :limit"
+_SIGNALS = (
+    "SELECT incident, sum(count), count(*), max(last_at) FROM {s}signals "
+    "WHERE incident {among:numbers} GROUP BY incident"
+)
+
+
+def _last(record: type, table: str, order: str) -> str:
+    names = ", ".join(field.name for field in fields(record))
+    return (
+        f"SELECT incident, {names} FROM (SELECT *, row_number() OVER "  # noqa: S608 -- ours
+        f"(PARTITION BY incident ORDER BY {order}) AS place FROM {{s}}{table} "
+        "WHERE incident {among:numbers}) AS ranked WHERE place = 1"
+    )
+
+
+_EVENTS = _last(TimelineEvent, "events", "at DESC, id DESC")
+_REMEDIATIONS = _last(Remediation, "remediations", "attempt DESC")
+
+
+class Board(Part):
+    """The board, in four statements whatever its length."""
+
+    def board(self, limit: int) -> Sequence[BoardRow]:
+        mappers = self._mappers
+        found = [mappers.incident.record(row) for row in self._run(_BOARD, limit=limit)]
+        numbers = self._codec.among([incident.number for incident in found])
+        signals = {number: counts for number, *counts in self._run(_SIGNALS, numbers=numbers)}
+        events = {row[0]: mappers.event.record(row[1:]) for row in self._run(_EVENTS, numbers=numbers)}
+        remediations = {
+            row[0]: mappers.remediation.record(row[1:]) for row in self._run(_REMEDIATIONS, numbers=numbers)
+        }
+        rows = []
+        for incident in found:
+            count, sources, last_at = signals.get(incident.number, (0, 0, None))
+            rows.append(
+                BoardRow(
+                    incident=incident,
+                    signals=int(count),
+                    sources=sources,
+                    last_signal_at=None if last_at is None else self._codec.read_moment(last_at),
+                    last_event=events.get(incident.number),
+                    remediation=remediations.get(incident.number),
+                )
+            )
+        return rows

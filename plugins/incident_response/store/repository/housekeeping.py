@@ -1,0 +1,50 @@
+"""Counts, the question whether anything is due, and what is old enough to go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from ..rules import LATE
+from ..tables import ARMED, OPEN, WAITING
+from .part import Part
+
+_TOTALS = f"""
+    SELECT
+        (SELECT count(*) FROM {{s}}incidents WHERE {OPEN}) AS "open",
+        (SELECT count(*) FROM {{s}}incidents WHERE {OPEN} AND status = 'triggered') AS unacknowledged,
+        (SELECT count(*) FROM {{s}}incidents WHERE {ARMED} AND next_due_at < :late) AS overdue,
+        (SELECT count(*) FROM {{s}}outbox WHERE {WAITING}) AS outbox_pending,
+        (SELECT count(*) FROM {{s}}outbox WHERE state = 'failed') AS outbox_failed
+"""  # noqa: S608 -- conditions of our own
+_DUE = f"""
+    SELECT EXISTS (SELECT 1 FROM {{s}}incidents WHERE {ARMED} AND next_due_at <= :now)
+        OR EXISTS (SELECT 1 FROM {{s}}outbox WHERE {WAITING} AND next_at <= :now)
+        OR EXISTS (
+            SELECT 1 FROM {{s}}polls
+            WHERE due_at <= :now AND (claimed_until IS NULL OR claimed_until <= :now)
+        )
+"""  # noqa: S608 -- conditions of our own
+_PRUNED = {
+    "outbox": "DELETE FROM {s}outbox WHERE settled_at < :before",
+    "firings": "DELETE FROM {s}firings WHERE fired_at < :before",
+    "heartbeats": "DELETE FROM {s}heartbeats WHERE at < :before",
+    # With all that hangs on them. Policies stay: a clock may just be opening an incident that names one.
+    "incidents": "DELETE FROM {s}incidents WHERE status = 'closed' AND closed_at < :before",
+}
+
+
+class Housekeeping(Part):
+    """The store as a whole."""
+
+    def totals(self, now: datetime) -> Mapping[str, int]:
+        row = self._run(_TOTALS, late=self._codec.moment(now - LATE)).one()
+        names = ("open", "unacknowledged", "overdue", "outbox_pending", "outbox_failed")
+        return dict(zip(names, row, strict=True))
+
+    def is_idle(self, now: datetime) -> bool:
+        return not self._run(_DUE, now=self._codec.moment(now)).scalar()
+
+    def prune(self, before: datetime) -> Mapping[str, int]:
+        moment = self._codec.moment(before)
+        return {name: self._run(statement, before=moment).rowcount for name, statement in _PRUNED.items()}

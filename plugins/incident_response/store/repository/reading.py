@@ -1,0 +1,84 @@
+"""Reading one incident and all that belongs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from incident_response.domain.incidents import Incident
+from incident_response.domain.ports import Parcel, Sighting
+from incident_response.domain.runbooks import Remediation
+from incident_response.domain.timeline import TimelineEvent
+from incident_response.domain.timers import Firing
+
+from ..rules import not_found
+from ..tables import ENDED
+from . import incidents, outbox
+from .part import Part
+
+
+def select(record: type[Any], table: str) -> str:
+    """The beginning of a statement that reads whole records."""
+    return f"SELECT {', '.join(field.name for field in fields(record))} FROM {{s}}{table} "  # noqa: S608 -- ours
+
+
+_GET = incidents.SELECT + "WHERE number = :number"
+_RECENT = incidents.SELECT + (
+    f"WHERE {ENDED} AND resolved_at >= :since ORDER BY resolved_at DESC, number DESC LIMIT :limit"
+)
+_TIMELINE = (
+    select(TimelineEvent, "events") + "WHERE incident = :number ORDER BY at DESC, id DESC LIMIT :limit"
+)
+_SIGHTINGS = select(Sighting, "signals") + (
+    "WHERE incident = :number ORDER BY first_at, source, fingerprint LIMIT :limit"
+)
+_FIRINGS = select(Firing, "firings") + "WHERE incident = :number ORDER BY due_at, fired_at, kind"
+_REMEDIATIONS = select(Remediation, "remediations") + "WHERE incident = :number ORDER BY attempt"
+_HISTORY = select(Remediation, "remediations") + (
+    "WHERE target = :target AND runbook = :runbook "
+    "AND (coalesce(ended_at, started_at, requested_at) >= :since OR ended_at IS NULL) "
+    "ORDER BY requested_at DESC, incident DESC, attempt DESC"
+)
+_ALONE_WITH = "SELECT pg_advisory_xact_lock(hashtextextended(:target, 0))"
+_PARCELS = outbox.SELECT + "WHERE incident = :number ORDER BY id"
+
+
+class Reading(Part):
+    """What is known of incidents."""
+
+    def get(self, number: int) -> Incident:
+        row = self._run(_GET, number=number).first()
+        if row is None:
+            raise not_found(number)
+        return self._mappers.incident.record(row)
+
+    def recent(self, since: datetime, limit: int) -> Sequence[Incident]:
+        rows = self._run(_RECENT, since=self._codec.moment(since), limit=limit)
+        return [self._mappers.incident.record(row) for row in rows]
+
+    def timeline(self, number: int, limit: int = 1000) -> Sequence[TimelineEvent]:
+        rows = self._run(_TIMELINE, number=number, limit=limit).all()
+        return [self._mappers.event.record(row) for row in reversed(rows)]
+
+    def sightings(self, number: int, limit: int = 1000) -> Sequence[Sighting]:
+        return [
+            self._mappers.sighting.record(row) for row in self._run(_SIGHTINGS, number=number, limit=limit)
+        ]
+
+    def firings(self, number: int) -> Sequence[Firing]:
+        return [self._mappers.firing.record(row) for row in self._run(_FIRINGS, number=number)]
+
+    def remediations(self, number: int) -> Sequence[Remediation]:
+        return [self._mappers.remediation.record(row) for row in self._run(_REMEDIATIONS, number=number)]
+
+    def remediation_history(self, runbook: str, target: str, since: datetime) -> Sequence[Remediation]:
+        if self._writes and self._dialect.name == "postgresql":
+            # A guard is about to decide: a second one for the same target waits until the first has decided.
+            self._run(_ALONE_WITH, target=target)
+        rows = self._run(_HISTORY, runbook=runbook, target=target, since=self._codec.moment(since))
+        return [self._mappers.remediation.record(row) for row in rows]
+
+    def parcels(self, number: int) -> Sequence[Parcel]:
+        return [self._mappers.parcel(row) for row in self._run(_PARCELS, number=number)]

@@ -1,0 +1,20 @@
+"""A transaction: all parts over one connection."""
+
+from __future__ import annotations
+
+from .board import Board
+from .changes import Changes
+from .clocks import Clocks
+from .effects import Effects
+from .housekeeping import Housekeeping
+from .incidents import Incidents
+from .outbox import Outbox
+from .polls import Polls
+from .reading import Reading
+from .signals import Signals
+
+
+class SqlTransaction(
+    Incidents, Changes, Signals, Outbox, Effects, Polls, Clocks, Reading, Board, Housekeeping
+):
+    """Implements `ports.Transaction`."""

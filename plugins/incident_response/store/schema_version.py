@@ -1,0 +1,7 @@
+"""Which schema this package works with, without loading Alembic: a failing task has no time for that."""
+
+from __future__ import annotations
+
+VERSION_TABLE = "incident_response_version"
+KNOWN = ("v0001",)  # oldest first; the last one is what the code below expects
+HEAD = KNOWN[-1]
