@@ -77,6 +77,7 @@ class Clock:
 
     def deliver(self, now: datetime, by: str) -> int:
         """Deliver what is due in the outbox."""
+        self._delivery.finish(now)
         return 0 if self._is_idle(now) else self._delivery.deliver(now, by)
 
     def poll(self, now: datetime, by: str) -> int:

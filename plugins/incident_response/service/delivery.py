@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from incident_response.domain.changes import OutgoingKind
-from incident_response.domain.errors import AirflowRefused, IncidentResponseError
+from incident_response.domain.errors import AirflowRefused, AirflowUnavailable, IncidentResponseError
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Channel, OutgoingState, Parcel, Renderer, Runs, Settlement, Store
 from incident_response.domain.timeline import EventKind, TimelineEvent
@@ -50,30 +52,61 @@ class Delivery:
 
     def __init__(self, store: Store, channels: Mapping[str, Channel], runs: Runs, renderer: Renderer) -> None:
         self._store, self._channels, self._runs, self._renderer = store, channels, runs, renderer
+        self._unwritten: deque[_Round] = deque()
+        self._writing = threading.Lock()
 
     def deliver(self, now: datetime, by: str, limit: int = 20) -> int:
         """Try every due row once, at most `limit`; returns how many were tried."""
+        self.finish(now)
         with self._store.transaction() as tx:
             parcels = tx.claim(now, by, LEASE, limit)
         if not parcels:
             return 0
         round_ = _Round()
-        # Runs first: a page may wait for the seconds that a mail server takes, a repair need not.
-        ordered = sorted(parcels, key=lambda p: p.outgoing.kind is not OutgoingKind.RUN)
+        runs = [parcel for parcel in parcels if parcel.outgoing.kind is OutgoingKind.RUN]
+        messages = [parcel for parcel in parcels if parcel.outgoing.kind is not OutgoingKind.RUN]
         with ThreadPoolExecutor(_PARALLEL) as pool:  # one receiver that hangs holds back no other
-            list(pool.map(lambda parcel: self._one(parcel, now, round_), ordered))
-        with self._store.transaction() as tx:
-            tx.settle(round_.settlements, now)
-            for incident, events in round_.events.items():
-                tx.add_events(incident, events)
+            started = pool.submit(self._start_all, runs, now, round_)
+            list(pool.map(lambda parcel: self._one(parcel, now, round_), messages))
+            started.result()
+        with self._writing:
+            self._unwritten.append(round_)
+        self.finish(now)
         return len(parcels)
 
-    def _one(self, parcel: Parcel, now: datetime, round_: _Round) -> None:
+    def finish(self, now: datetime) -> None:
+        """Write how attempts ended, also those that could not be written because the store had gone away.
+
+        This process still knows it: a page that was sent a moment before must not be sent again.
+        """
+        with self._writing:
+            while self._unwritten:
+                round_ = self._unwritten[0]
+                with self._store.transaction() as tx:
+                    tx.settle(round_.settlements, now)
+                    for incident, events in round_.events.items():
+                        tx.add_events(incident, events)
+                self._unwritten.popleft()
+
+    def _start_all(self, runs: Sequence[Parcel], now: datetime, round_: _Round) -> None:
+        """One after the other: with SQLite below it, Airflow blocks itself when two runs are started at once.
+
+        When Airflow does not answer, the rest waits for another round: messages must not wait for this one.
+        """
+        away: AirflowUnavailable | None = None
+        for parcel in runs:
+            if away is None:
+                away = self._one(parcel, now, round_)
+            else:
+                self._failed(parcel, away, now, round_)
+
+    def _one(self, parcel: Parcel, now: datetime, round_: _Round) -> AirflowUnavailable | None:
+        """Try one row; whatever goes wrong is settled with it. The answer: Airflow is away."""
         outgoing = parcel.outgoing
         if parcel.interrupted and outgoing.kind is OutgoingKind.NOTICE:
             round_.settle(parcel, OutgoingState.UNKNOWN, _NOT_REPEATED)
             round_.tell(parcel, EventKind.DELIVERY_FAILED, f"{_what(parcel)}: {_NOT_REPEATED}", now)
-            return
+            return None
         try:
             with self._store.read() as tx:
                 incident, timeline = tx.get(outgoing.incident), tx.timeline(outgoing.incident, 200)
@@ -81,7 +114,7 @@ class Delivery:
                 round_.settle(
                     parcel, OutgoingState.SKIPPED, f"{incident.key} was {incident.status.value} before"
                 )
-                return
+                return None
             if outgoing.kind is OutgoingKind.RUN:
                 self._start(parcel, now, round_)
             else:
@@ -89,11 +122,15 @@ class Delivery:
         except AirflowRefused as error:
             # 4xx: repeating helps only once a person has mended it (missing DAG, wrong login), so slowly.
             self._failed(parcel, error, now, round_, slowest=True)
+        except AirflowUnavailable as error:
+            self._failed(parcel, error, now, round_)
+            return error
         except IncidentResponseError as error:
             self._failed(parcel, error, now, round_)
         except Exception as error:  # one message that cannot be sent must not hold back the others
             log.exception("delivery of %s", outgoing.key)
             self._failed(parcel, error, now, round_)
+        return None
 
     def _start(self, parcel: Parcel, now: datetime, round_: _Round) -> None:
         outgoing = parcel.outgoing

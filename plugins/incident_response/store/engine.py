@@ -88,7 +88,8 @@ def _postgres(url: URL, timeout: float) -> Engines:
         connection.autocommit = True  # or a rollback takes the settings back
         with connection.cursor() as cursor:
             # By SET and not by a start-up option, which connection poolers refuse.
-            cursor.execute(f"SET statement_timeout = {milliseconds}; SET lock_timeout = {milliseconds}")
+            # A wait for a lock ends first, so that the error tells which of the two it was.
+            cursor.execute(f"SET statement_timeout = {milliseconds}; SET lock_timeout = {milliseconds * 3 // 4}")
         connection.autocommit = False
 
     @event.listens_for(engine, "checkin")

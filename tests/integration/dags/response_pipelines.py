@@ -27,7 +27,7 @@ def _count(name: str, run_id: str) -> int:
     return number
 
 
-for name in ("heals", "heals_too"):
+for name in ("heals", "heals_too", "heals_later"):
     with DAG(name, **ARGUMENTS) as dag:
 
         @task

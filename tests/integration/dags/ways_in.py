@@ -103,10 +103,11 @@ with dag("timed_out", dagrun_timeout=timedelta(seconds=3), on_failure_callback=r
 
     load()
 
-with dag("sleeps"):
+for name in ("sleeps", "stuck"):
+    with dag(name):
 
-    @task
-    def load() -> None:
-        time.sleep(600)
+        @task
+        def load() -> None:
+            time.sleep(600)
 
-    load()
+        load()

@@ -31,7 +31,11 @@ def test_three_ways_in_are_one_incident_with_three_sources(house: House) -> None
     ]
     assert [r.reason for r in receipts] == [Taken.OPENED, Taken.COUNTED, Taken.COUNTED]
     with house.store.read() as tx:
-        assert {s.source: s.count for s in tx.sightings(1)} == {"listener": 1, "callback": 1, "airflow_runs": 1}
+        assert {s.source: s.count for s in tx.sightings(1)} == {
+            "listener": 1,
+            "callback": 1,
+            "airflow_runs": 1,
+        }
         assert len(tx.board(10)) == 1
 
 

@@ -27,14 +27,13 @@ def _names(record: type[Any]) -> tuple[str, ...]:
 
 
 _COLUMNS = (*_names(Incident), "next_due_at")
-_NEVER_CHANGED = ("number", "dedup_key", "opened_at", "policy", "rule")
-_SET = ", ".join(f"{name} = @{name}" for name in _COLUMNS if name not in _NEVER_CHANGED)
+_SET = ", ".join(f"{name} = @{name}" for name in _COLUMNS if name != "number")
 _UPDATE = Many(
     "UPDATE {s}incidents " + f"SET {_SET} {{rows}} WHERE incidents.number = @number",
     tables.incidents,
     _COLUMNS,
 )
-_INSERT = Many.insert(tables.incidents, _COLUMNS, "DO NOTHING")
+_INSERT = Many.insert(tables.incidents, _COLUMNS, f"(dedup_key) WHERE {tables.OPEN} DO NOTHING")
 _WRITTEN = "SELECT number FROM {s}incidents WHERE number {among:numbers}"
 _EVENTS = Many.insert(tables.events, ("incident", *_names(TimelineEvent)), "DO NOTHING")
 _FIRINGS = Many.insert(tables.firings, _names(Firing), "DO NOTHING")

@@ -1,0 +1,53 @@
+"""python -m bench [--quick] [intake|tick]: measure, print a table, write bench/results.json."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench import REPOSITORY, intake, tick
+from bench.measure import Figure, table
+from tests.support.postgres import PostgresServer
+
+
+@contextmanager
+def databases() -> Iterator[dict[str, Callable[[str], str]]]:
+    """By kind of database: what makes one of a name and gives its URL. Both write through to the disk."""
+    with tempfile.TemporaryDirectory(dir=REPOSITORY / ".cache") as folder:
+        place = Path(folder)
+        with PostgresServer(place / "postgres", fsync=True) as server:
+            yield {
+                "SQLite": lambda name: f"sqlite:///{place / name}.db",
+                "PostgreSQL": server.create_database,
+            }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("part", nargs="?", choices=("intake", "tick"), help="only this one")
+    parser.add_argument("--quick", action="store_true", help="few rounds: for a look, not for a comparison")
+    options = parser.parse_args()
+    rounds = 8 if options.quick else 40
+    (REPOSITORY / ".cache").mkdir(exist_ok=True)
+    figures: list[Figure] = []
+    with databases() as kinds:
+        for database, url_of in kinds.items():
+            if options.part != "tick":
+                figures += intake.figures(database, url_of("intake"), rounds)
+            if options.part != "intake":
+                figures += tick.figures(database, url_of, rounds)
+    print(table(figures))
+    results = REPOSITORY / "bench" / "results.json"
+    results.write_text(
+        json.dumps([figure.as_json() for figure in figures], indent=2, ensure_ascii=False) + "\n"
+    )
+    return 0 if all(figure.holds for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""Detection: every minute one sensor per detector lets it look once, in the triggerer."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from airflow.sdk import DAG
+
+from incident_response.bootstrap import DETECTORS
+from incident_response.orchestration.sensors import PollSensor
+
+DOC = """
+### Incident detection
+
+Each sensor lets one detector look once. `airflow_runs` reads Airflow's own REST API: failed tasks and runs
+(also those whose process was killed, which no callback reports), stuck runs, files that cannot be imported.
+
+If no slot is free, or this DAG is paused, the clock (`incident_clock`) polls the same detectors some seconds
+late; `python -m incident_response doctor` shows when each was polled last, by whom, and its error.
+"""
+
+with DAG(
+    "incident_detection",
+    schedule=timedelta(minutes=1),
+    start_date=datetime(2025, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(minutes=5),
+    default_args={"owner": "incident-response", "retries": 0},
+    tags=["incident-response"],
+    description="Lets each detector look at what it watches",
+    doc_md=DOC,
+):
+    for name in DETECTORS:
+        PollSensor(task_id=name, detector=name)

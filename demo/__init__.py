@@ -1,0 +1,6 @@
+"""The demo: four pipelines fail in four ways on a real Airflow, and the terminal tells what became of it."""
+
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+REPOSITORY = HERE.parent

@@ -1,0 +1,1 @@
+"""What the steps of runbooks do. They know Airflow only as a REST API (ports.AirflowRest)."""

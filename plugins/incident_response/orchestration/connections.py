@@ -1,0 +1,49 @@
+"""Connections for the triggerer: fetched in the event loop and handed to the settings for its threads.
+
+On 3.1.3 a thread that asks Airflow for a connection kills the whole triggerer, and again after each restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from airflow.sdk import BaseHook
+
+from incident_response import bootstrap, settings
+from incident_response.domain.connections import Connection
+
+log = logging.getLogger(__name__)
+
+_FRESH = 180.0  # seconds until they are fetched again: somebody may have changed a password
+_MISSING = (
+    15.0  # seconds when one was not found: Airflow answers "not defined" while its API server starts, too
+)
+
+_due_at = 0.0
+_fetching: asyncio.Task[None] | None = None
+
+
+async def ready() -> None:
+    """Have the connections, not older than some minutes. Costs nothing when they are."""
+    global _due_at, _fetching
+    if time.monotonic() < _due_at:
+        return
+    if _fetching is None or _fetching.done():
+        # One task for all who wait: a cancelled trigger must not take the fetching with it.
+        _fetching = asyncio.create_task(_fetch(), name="incident connections")
+    await asyncio.shield(_fetching)
+
+
+async def _fetch() -> None:
+    global _due_at
+    found: dict[str, Connection | None] = {}
+    wanted = bootstrap.connections()
+    for conn_id in wanted:
+        try:
+            found[conn_id] = Connection.of(await BaseHook.aget_connection(conn_id))
+        except Exception as error:  # noqa: BLE001 - not defined, or no answer: the clock works on with what it has
+            log.info("connection %s: %s", conn_id, error)
+    settings.prefetch(found)
+    _due_at = time.monotonic() + (_FRESH if len(found) == len(wanted) else _MISSING)

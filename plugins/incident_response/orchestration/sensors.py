@@ -1,0 +1,111 @@
+"""Sensors that wait without a worker slot: 3.3 starts them in the triggerer, before that they defer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from airflow.sdk import BaseOperator
+
+from . import compat, triggers
+
+# Empty when there is none: the trigger then fails with a message; a template error would need a worker.
+INCIDENT = "{{ (dag_run.conf or {}).get('incident', '') }}"
+
+
+class WaitingSensor(BaseOperator):
+    """Waits in a trigger, which also ends the task."""
+
+    trigger_class: ClassVar[type[triggers.WaitingTrigger]]
+    starts_in_triggerer: ClassVar[bool] = True
+    ui_color = "#e8f1fa"
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault(
+            "retries", 0
+        )  # a trigger goes on by itself; what ends it does not change by repeating
+        super().__init__(**kwargs)
+        if self.starts_in_triggerer:
+            path = f"{self.trigger_class.__module__}.{self.trigger_class.__qualname__}"
+            compat.start_in_triggerer(self, path, self.arguments())
+
+    def arguments(self) -> Mapping[str, Any]:
+        """The trigger's arguments, still as templates."""
+        raise NotImplementedError
+
+    def execute(self, context: Any) -> None:
+        """Before 3.3: hand over to the trigger."""
+        self.defer(trigger=self.trigger_class(**self.arguments()), method_name="execute_complete")
+
+    def execute_complete(self, context: Any, event: Any = None) -> None:
+        """Never called, because the trigger ends the task; Airflow asks for its name."""
+
+
+class _IncidentSensor(WaitingSensor):
+    template_fields: Sequence[str] = ("incident",)
+
+    def __init__(self, *, incident: str = INCIDENT, **kwargs: Any) -> None:
+        self.incident = incident
+        super().__init__(**kwargs)
+
+    def arguments(self) -> Mapping[str, Any]:
+        return {"incident": self.incident}
+
+
+class LevelSensor(_IncidentSensor):
+    """Green: the level was paged. Skipped: the incident was over before."""
+
+    trigger_class = triggers.LevelTrigger
+
+    def __init__(self, *, level: int, **kwargs: Any) -> None:
+        self.level = level
+        super().__init__(**kwargs)
+
+    def arguments(self) -> Mapping[str, Any]:
+        """Number and level."""
+        return {"incident": self.incident, "level": self.level}
+
+
+class ResolutionSensor(_IncidentSensor):
+    """Green: the incident is resolved or closed."""
+
+    trigger_class = triggers.ResolutionTrigger
+
+
+class RemediationSensor(_IncidentSensor):
+    """Green: the runbook proved that it worked. Red: it failed. Skipped: there is none, or it was refused."""
+
+    trigger_class = triggers.RemediationTrigger
+
+
+class RunSensor(_IncidentSensor):
+    """Green: the DAG runs that this runbook's run works on have ended. Red: not in time."""
+
+    trigger_class = triggers.RunTrigger
+    # Runbooks have a form. On 3.3.2 a form value that does not fit, in a DAG whose sensors start in the
+    # triggerer, kills the whole triggerer, and again after each restart.
+    starts_in_triggerer = False
+    template_fields = ("incident", "run_id")
+
+    def __init__(self, *, run_id: str = "{{ run_id }}", **kwargs: Any) -> None:
+        self.run_id = run_id
+        super().__init__(**kwargs)
+
+    def arguments(self) -> Mapping[str, Any]:
+        """Number and the runbook's own run."""
+        return {"incident": self.incident, "run_id": self.run_id}
+
+
+class PollSensor(WaitingSensor):
+    """Green: the detector was polled once since the sensor started to wait."""
+
+    trigger_class = triggers.PollTrigger
+    template_fields: Sequence[str] = ("detector",)
+
+    def __init__(self, *, detector: str, **kwargs: Any) -> None:
+        self.detector = detector
+        super().__init__(**kwargs)
+
+    def arguments(self) -> Mapping[str, Any]:
+        """The detector's name."""
+        return {"detector": self.detector}

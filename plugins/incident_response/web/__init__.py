@@ -1,0 +1,1 @@
+"""The page: a FastAPI app in Airflow's plugin, server-rendered, authorised by Airflow's auth manager."""

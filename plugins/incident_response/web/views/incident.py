@@ -1,0 +1,178 @@
+"""The incident page: what is going on, and what can be pressed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from incident_response.domain.changes import OutgoingKind
+from incident_response.domain.escalation import TOP_LEVEL, Cause, EscalationPolicy
+from incident_response.domain.incidents import Incident, Status
+from incident_response.domain.ports import Parcel, Sighting, Transaction
+from incident_response.domain.runbooks import Remediation
+from incident_response.domain.timeline import EventKind, TimelineEvent
+from incident_response.domain.timers import Firing, TimerKind
+
+from .due import Due, due
+
+# What one page shows at most of each list: it has to stay light on a phone. The report has everything.
+_EVENTS, _SIGNALS, _ROWS = 200, 40, 40
+_CLOCKS = (TimerKind.ACKNOWLEDGE, TimerKind.RESOLVE)
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A level of the ladder. `due_at` is when it will be paged if nothing changes."""
+
+    number: int
+    name: str
+    reached: bool
+    answers_now: bool
+    due_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A fact of the timeline; `key` names it in the page, `group` is people, system or signals."""
+
+    key: str
+    event: TimelineEvent
+    group: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """What we know: the cause, what is affected, who saw it."""
+
+    cause: str
+    systems: Sequence[str]
+    sources: Sequence[str]
+    count: int
+    sightings: Sequence[Sighting]
+    hidden: int
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Everything on the page of one incident."""
+
+    incident: Incident
+    policy: EscalationPolicy
+    clocks: Mapping[TimerKind, Due]
+    others: Sequence[Due]
+    ladder: Sequence[Rung]
+    known: Known
+    remediations: Sequence[Remediation]
+    runs: Sequence[Parcel]
+    messages: Sequence[Parcel]
+    firings: Sequence[Firing]
+    evidence: Sequence[tuple[int, TimelineEvent]]
+    timeline: Sequence[Entry]
+    earlier: int
+    can: Mapping[str, str]
+
+
+def sheet(tx: Transaction, incident: Incident, policy: EscalationPolicy) -> Sheet:
+    """Read what the page shows, in one transaction."""
+    timeline, parcels = tx.timeline(incident.number), tx.parcels(incident.number)
+    remediations = tx.remediations(incident.number)
+    dues = [due(timer, incident, policy) for timer in incident.timers]
+    entries = _entries(timeline)
+    return Sheet(
+        incident=incident,
+        policy=policy,
+        clocks={found.kind: found for found in dues if found.kind in _CLOCKS},
+        others=[found for found in dues if found.kind not in (*_CLOCKS, TimerKind.LADDER)],
+        ladder=_ladder(incident, policy),
+        known=_known(incident, timeline, tx.sightings(incident.number)),
+        remediations=remediations[::-1],
+        runs=[parcel for parcel in parcels if parcel.outgoing.kind is OutgoingKind.RUN],
+        messages=[parcel for parcel in parcels if parcel.outgoing.kind is not OutgoingKind.RUN][::-1][:_ROWS],
+        firings=tx.firings(incident.number)[::-1][:_ROWS],
+        evidence=[(n, event) for n, event in enumerate(timeline) if event.kind is EventKind.EVIDENCE][::-1],
+        timeline=entries[:_EVENTS],
+        earlier=max(len(entries) - _EVENTS, 0),
+        can=what_can_be_done(incident, remediations),
+    )
+
+
+def _entries(timeline: Sequence[TimelineEvent]) -> list[Entry]:
+    """Newest first; keys count from the oldest, so that they stay when something is added."""
+    named = [Entry(f"fact-{number}", event, _group(event)) for number, event in enumerate(timeline)]
+    return named[::-1]
+
+
+def _group(event: TimelineEvent) -> str:
+    if event.by_person:
+        return "people"
+    return "signals" if event.kind in (EventKind.SIGNAL, EventKind.OPENED, EventKind.REOPENED) else "system"
+
+
+def _ladder(incident: Incident, policy: EscalationPolicy) -> list[Rung]:
+    climbing = incident.escalate_at is not None
+    spans = policy.targets[incident.severity].ladder
+    upcoming = policy.next_rung(incident.severity, incident.level, incident.started_at)
+
+    def due_at(number: int) -> datetime | None:
+        if not climbing or number <= incident.level or number not in spans:
+            return None
+        if upcoming and number == upcoming[0]:
+            return incident.escalate_at
+        return policy.due(incident.started_at, spans[number])
+
+    return [
+        Rung(
+            level.number,
+            level.name,
+            level.number <= incident.level,
+            incident.status.is_open and level.number == incident.level,
+            due_at(level.number),
+        )
+        for level in sorted(policy.levels, key=lambda level: level.number)
+    ]
+
+
+def _known(incident: Incident, timeline: Sequence[TimelineEvent], sightings: Sequence[Sighting]) -> Known:
+    causes = [event for event in timeline if event.data.get("cause")]
+    cause = incident.review.get("root_cause", "") or (
+        str(causes[-1].data["cause"]).replace("_", " ") if causes else ""
+    )
+    systems = dict.fromkeys(
+        [incident.service, *(s.labels.get("service") or incident.service for s in sightings)]
+    )
+    latest = sorted(sightings, key=lambda sighting: sighting.last_at, reverse=True)
+    return Known(
+        cause=cause,
+        systems=list(systems),
+        sources=sorted({sighting.source for sighting in sightings}),
+        count=sum(sighting.count for sighting in sightings),
+        sightings=latest[:_SIGNALS],
+        hidden=max(len(latest) - _SIGNALS, 0),
+    )
+
+
+def what_can_be_done(incident: Incident, remediations: Sequence[Remediation]) -> dict[str, str]:
+    """Command → "" when it can be given now, else why not. A command that makes no sense is absent."""
+    status, is_open = incident.status, incident.status.is_open
+    over = "" if is_open else f"the incident is {status.value}"
+    can = {"note": ""}
+    if is_open:
+        can |= {"assign": "", "escalate": "", "resolve": "", "update": "", "severity": ""}
+        if status is Status.TRIGGERED:
+            can["acknowledge"] = ""
+        if status in (Status.TRIGGERED, Status.ACKNOWLEDGED):
+            can["investigate"] = ""
+    if incident.runbook and is_open:
+        busy = next((r for r in remediations if not r.state.ended), None)
+        can["remediate"] = f"{busy.runbook} is {busy.state.value}" if busy else over
+    if status in (Status.RESOLVED, Status.MITIGATED):
+        can["reopen"] = ""
+    if status is Status.RESOLVED:
+        can["close"] = ""
+    return can
+
+
+def causes() -> dict[int, list[Cause]]:
+    """The causes that make an incident jump, by the level that answers for them."""
+    return {level: [cause for cause in Cause if cause.level == level] for level in range(2, TOP_LEVEL + 1)}

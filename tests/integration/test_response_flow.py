@@ -1,0 +1,158 @@
+"""From a failing pipeline to its report, on a real Airflow: healed by itself, or handed to people on time."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+
+import pytest
+
+from incident_response.domain.incidents import Status
+from incident_response.domain.runbooks import RemediationState
+from tests.integration.deployment import Deployment, deploy
+from tests.support.postgres import PostgresServer
+from tests.support.smtp import SmtpServer
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def house(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Two slots, everything in PostgreSQL; people get a minute of grace, then ten to acknowledge."""
+    with (
+        SmtpServer() as smtp,
+        deploy(
+            tmp_path_factory.mktemp("flow"),
+            smtp,
+            database=postgres_server.create_database("flow_airflow"),
+            store_url=postgres_server.create_database("flow_store"),
+            policy={"page_after": "60 s"},
+        ) as deployment,
+    ):
+        yield deployment
+
+
+def test_a_pipeline_that_failed_once_is_healed_by_itself(house: Deployment) -> None:
+    """Detected, repaired, verified, resolved, reported; nobody was woken, only what had failed ran again."""
+    slots = Slots(house)
+    house.airflow.trigger("heals", run_id="flow+1")
+
+    incident = house.until("an incident", lambda: house.of("heals"), 90)
+    house.until_status(incident.number, Status.RESOLVED, timeout=120)
+    house.airflow.wait_run("incident_response", incident.key)
+
+    (remediation,) = house.remediations(incident.number)
+    assert remediation.state is RemediationState.SUCCEEDED
+    assert "is green" in remediation.reason
+    assert house.airflow.wait_run("heals", "flow+1")["state"] == "success"
+    tries = house.airflow.folder / "tries"
+    assert len(list((tries / "heals.extract" / "flow+1").iterdir())) == 1
+    assert len(list((tries / "heals.load" / "flow+1").iterdir())) == 2
+    assert house.mails(incident.key) == []
+    states = {
+        name: ti["state"] for name, ti in house.task_instances("incident_response", incident.key).items()
+    }
+    assert states == {"triage": "success", "runbook": "success", "resolution": "success", "report": "success"}
+    levels = house.airflow.wait_run("incident_escalation", incident.key)
+    assert levels["state"] == "success"
+    assert incident.key in house.airflow.task_logs("incident_response", incident.key)
+    evidence = [event for event in house.timeline(incident.number) if event.kind.value == "evidence"]
+    assert "hunter2" not in str(evidence)
+    assert "upstream answered 504" in str(evidence)
+    assert slots.longest_of_ours() < 8, slots.held
+
+
+def test_what_cannot_be_repaired_goes_to_development(house: Deployment) -> None:
+    """The repair is tried once and proves nothing: Level 2 is paged at once, long before its time."""
+    house.airflow.trigger("never_heals", run_id="bug")
+
+    incident = house.until("an incident", lambda: house.of("never_heals"), 90)
+    house.until_level(incident.number, 2, timeout=120)
+
+    (remediation,) = house.remediations(incident.number)
+    assert remediation.state is RemediationState.FAILED
+    assert "did not become green" in remediation.reason
+    assert len(list((house.airflow.folder / "tries" / "never_heals.broken" / "bug").iterdir())) == 2
+    house.until("two mails", lambda: len(house.mails(incident.key)) >= 2)
+    assert set(house.mails(incident.key)) == {"level1@example.com", "level2@example.com"}
+    house.airflow.wait_run("runbook_dag-failure-recovery", remediation.run_id, ["failed"])
+
+
+def test_a_paused_pipeline_is_not_cleared_and_the_reason_is_told(house: Deployment) -> None:
+    """Its tasks would wait for ever."""
+    house.airflow.trigger("heals_too", run_id="paused")
+    house.airflow.wait_run("heals_too", "paused", ["failed"])
+    house.airflow.patch("/api/v2/dags/heals_too", json={"is_paused": True}).raise_for_status()
+
+    incident = house.until("an incident", lambda: house.of("heals_too"), 90)
+    house.until_level(incident.number, 1, timeout=120)
+
+    (remediation,) = house.remediations(incident.number)
+    assert remediation.state is RemediationState.REFUSED
+    assert "airflow dags unpause heals_too" in remediation.reason
+    assert house.airflow.wait_run("heals_too", "paused", ["failed"])["state"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("conf", "words"), [({}, "names no incident"), ({"incident": 99999}, "no incident INC-99999")]
+)
+def test_a_run_without_a_known_incident_fails_at_once_and_does_nothing(
+    house: Deployment, conf: dict[str, int], words: str
+) -> None:
+    """Somebody pressed the button in Airflow's UI."""
+    before = len(house.incidents())
+    for dag_id in ("incident_response", "incident_escalation"):
+        run_id = house.airflow.trigger(dag_id, conf)
+        house.airflow.wait_run(dag_id, run_id, ["failed"])
+        assert words in house.airflow.task_logs(dag_id, run_id)
+    assert len(house.incidents()) == before
+
+
+def test_a_runbook_started_by_hand_asks_for_a_remediation_in_the_persons_name(house: Deployment) -> None:
+    """The form takes the incident's number; the guard is the same, and so is the naming."""
+    incident = house.of("never_heals")
+    assert incident is not None
+    before = len(house.remediations(incident.number))
+
+    run_id = house.airflow.trigger("runbook_dag-failure-recovery", {"incident": incident.number})
+
+    house.airflow.wait_run("runbook_dag-failure-recovery", run_id, ["success"])
+    asked = house.remediations(incident.number)[before:]
+    assert [(one.requested_by, one.run_id) for one in asked] == [
+        ("admin", f"{incident.key}-dag-failure-recovery-{before + 1}")
+    ]
+
+
+class Slots:
+    """Samples which task instances hold worker slots."""
+
+    def __init__(self, house: Deployment) -> None:
+        self.house = house
+        self.held: dict[tuple[str, str, str], float] = defaultdict(float)
+        self._end = False
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
+
+    def longest_of_ours(self) -> float:
+        """Seconds for which a task of ours was running, at most."""
+        self._end = True
+        self._thread.join()
+        return max(
+            (s for (dag, *_), s in self.held.items() if dag.startswith(("incident_", "runbook_"))), default=0
+        )
+
+    def _sample(self) -> None:
+        before, running = time.monotonic(), []
+        while not self._end:
+            with contextlib.suppress(
+                Exception
+            ):  # the API server may be busy: the next sample counts for both
+                running = self.house.running()
+            now = time.monotonic()
+            for key in running:
+                self.held[key] += now - before
+            before = now
+            time.sleep(0.4)

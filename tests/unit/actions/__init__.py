@@ -1,0 +1,1 @@
+"""Actions against an Airflow in memory."""

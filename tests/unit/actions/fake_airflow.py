@@ -1,0 +1,112 @@
+"""An Airflow in memory: as much of its REST API as the actions use, with its refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from incident_response.domain.errors import AirflowRefused, AirflowUnavailable
+
+
+class FakeAirflow:
+    """Implements ports.AirflowRest. `calls` are the changing requests; `away` lets the next request fail."""
+
+    def __init__(self) -> None:
+        self.dags: dict[str, dict[str, Any]] = {}
+        self.runs: dict[tuple[str, str], dict[str, Any]] = {}
+        self.instances: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        self.logs: dict[str, list[Any]] = {}
+        self.calls: list[Mapping[str, Any]] = []
+        self.break_after: str = ""  # the answer to a request whose path ends so is lost, its effect is not
+
+    def run(self, dag_id: str, run_id: str, state: str, /, **tasks: str) -> None:
+        """A run with task instances by name and state; `name__3` is map index 3."""
+        self.dags.setdefault(dag_id, {"dag_id": dag_id, "is_paused": False, "is_stale": False})
+        self.runs[dag_id, run_id] = {
+            "dag_id": dag_id, "dag_run_id": run_id, "state": state, "run_after": "2026-03-02T02:00:00Z",
+            "start_date": "2026-03-02T02:00:00Z", "end_date": "2026-03-02T02:00:30Z", "conf": {},
+            "dag_versions": [{"version_number": 3}], "bundle_version": "abc", "logical_date": None,
+        }  # fmt: skip
+        self.instances[dag_id, run_id] = [
+            {"task_id": name.split("__")[0], "map_index": int([*name.split("__"), "-1"][1]),
+             "state": state, "try_number": 1}
+            for name, state in tasks.items()
+        ]  # fmt: skip
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """GET."""
+        parts = [unquote(part) for part in path.strip("/").split("/")]
+        params = params or {}
+        if parts[1] not in self.dags:
+            raise AirflowRefused("Dag was not found", status=404)
+        if len(parts) == 2:
+            return self.dags[parts[1]]
+        if len(parts) == 3:
+            found = [
+                run
+                for (dag, _), run in self.runs.items()
+                if dag == parts[1] and run["state"] in params["state"]
+            ]
+            return {"dag_runs": found[:1]}
+        key = (parts[1], parts[3])
+        if key not in self.runs:
+            raise AirflowRefused("DagRun was not found", status=404)
+        if len(parts) == 4:
+            return self.runs[key]
+        instances = self.instances[key]
+        if len(parts) == 5:
+            found = [dict(ti) for ti in instances if ti["state"] in params["state"]]
+            return {
+                "task_instances": found[params["offset"] :][: params["limit"]],
+                "total_entries": len(found),
+            }
+        if parts[-1] == "tries":
+            return {"task_instances": [{"try_number": 1, "state": "failed"}]}
+        if parts[5] not in self.logs:
+            raise AirflowRefused("no log", status=404)
+        return {"content": self.logs[parts[5]]}
+
+    def post(self, path: str, json: Mapping[str, Any]) -> Any:
+        """POST: clear."""
+        dag_id = unquote(path.strip("/").split("/")[1])
+        key = (dag_id, json["dag_run_id"])
+        if key not in self.runs:
+            raise AirflowRefused("DagRun was not found", status=404)
+        wanted = [tuple(one) if isinstance(one, list) else (one, -1) for one in json.get("task_ids", ())]
+        chosen = [
+            ti for ti in self.instances[key]
+            if ti["state"] in ("failed", "upstream_failed")
+            and (not wanted or (ti["task_id"], ti["map_index"]) in wanted)
+        ]  # fmt: skip
+        answer = {"task_instances": [dict(ti) for ti in chosen]}
+        if not json["dry_run"]:
+            self.calls.append(json)
+            for ti in chosen:
+                ti["state"] = None
+            self.runs[key]["state"] = "queued"
+            if self.break_after and path.endswith(self.break_after):
+                self.break_after = ""
+                raise AirflowUnavailable("the answer was lost")
+        return answer
+
+    def patch(self, path: str, json: Mapping[str, Any]) -> Any:
+        """PATCH: not used."""
+        raise NotImplementedError
+
+
+class Keys:
+    """Effects in memory (actions.airflow_runs.Effects)."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, str] = {}
+        self.told: list[str] = []
+
+    def begin(self, key: str) -> str | None:
+        before = self.states.get(key)
+        self.states.setdefault(key, "begun")
+        return before
+
+    def end(self, key: str, text: str, detail: Mapping[str, Any]) -> None:
+        self.states[key] = "done"
+        self.told.append(text)

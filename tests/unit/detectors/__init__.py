@@ -1,0 +1,1 @@
+"""Detectors against fakes of what they look at."""

@@ -1,0 +1,1 @@
+"""Orchestration without an Airflow that runs."""
