@@ -37,7 +37,7 @@ help:
 	@sed -n 's/^# \{0,3\}//;2,9p' Makefile
 
 demo: $(call stamp,$(ONE))
-	@$(call bin,$(ONE))/python -m demo
+	@PYTHONPATH=plugins $(call bin,$(ONE))/python -m demo
 
 bench: $(call stamp,$(ONE))
 	@$(call bin,$(ONE))/python -m bench

@@ -14,15 +14,16 @@ from incident_response.domain.signals import Signal
 _COLUMNS = "source, fingerprint, labels, summary, firing, first_at, last_at, count, occurrence, details"
 _TABLE = """
     CREATE TABLE bare_signals (
-        source text, fingerprint text, labels {document}, summary text, firing boolean, first_at {moment},
-        last_at {moment}, count integer, occurrence text, details {document}, PRIMARY KEY (source, fingerprint)
+        source text, fingerprint text, labels {document}, summary text, firing boolean,
+        first_at {moment}, last_at {moment}, count integer, occurrence text, details {document},
+        PRIMARY KEY (source, fingerprint)
     )
 """
 _UPSERT = f"""
     INSERT INTO bare_signals ({_COLUMNS}) VALUES ({{marks}})
-    ON CONFLICT (source, fingerprint) DO UPDATE SET count = bare_signals.count + 1, last_at = excluded.last_at,
-    summary = excluded.summary, firing = excluded.firing, occurrence = excluded.occurrence,
-    details = excluded.details
+    ON CONFLICT (source, fingerprint) DO UPDATE SET count = bare_signals.count + 1,
+    last_at = excluded.last_at, summary = excluded.summary, firing = excluded.firing,
+    occurrence = excluded.occurrence, details = excluded.details
 """
 
 

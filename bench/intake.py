@@ -6,15 +6,14 @@ import itertools
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 
+from bench import REPOSITORY
+from bench.floor import Floor
+from bench.measure import Figure, alternate, at_least
 from incident_response.domain.signals import Signal
 from incident_response.library.folder import Library
 from incident_response.service.intake import Intake
 from incident_response.service.policy_book import PolicyBook
 from incident_response.store.sql_store import SqlStore
-
-from bench import REPOSITORY
-from bench.floor import Floor
-from bench.measure import Figure, alternate, at_least
 
 _GOAL = 0.5
 _START = datetime(2026, 3, 2, 9, tzinfo=timezone.utc)

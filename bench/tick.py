@@ -9,6 +9,8 @@ from typing import Any
 
 from sqlalchemy import event
 
+from bench import REPOSITORY
+from bench.measure import Figure, alternate, grows_less
 from incident_response.domain.changes import Change
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Message, Parcel, Transaction
@@ -21,9 +23,6 @@ from incident_response.service.detection import Detection
 from incident_response.service.intake import Intake
 from incident_response.service.policy_book import PolicyBook
 from incident_response.store.sql_store import SqlStore
-
-from bench import REPOSITORY
-from bench.measure import Figure, alternate, grows_less
 
 SIZES = (100, 10_000, 100_000)
 _DUE = 10
@@ -68,7 +67,7 @@ class Subject:
         library, outside = Library(REPOSITORY / "include"), _Outside()
         self._policies = PolicyBook(library)
         intake = Intake(self.store, library.rules, self._policies)
-        channels = {name: outside for name in ("console", "email")}
+        channels = dict.fromkeys(("console", "email"), outside)
         delivery = Delivery(self.store, channels, outside, outside)
         detection = Detection(self.store, {}, intake, lambda: self._now)
         self._clock = Clock(self.store, self._policies, delivery, detection, intake, outside)

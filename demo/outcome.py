@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from incident_response.domain.changes import OutgoingKind
 from incident_response.domain.incidents import Incident
+from incident_response.domain.pipeline_signals import TASK_FAILED
 from incident_response.domain.ports import OutgoingState, Parcel, Store, Transaction
 from incident_response.domain.runbooks import Remediation
 from incident_response.domain.timeline import EventKind, TimelineEvent
@@ -40,7 +41,7 @@ class Outcome:
     restarted_after: float | None = None
     resolved_after: float | None = None
     signals: int = 0
-    instances: int = 0  # distinct task instances among the signals
+    instances: int = 0  # distinct instances of the failing task among the signals
     pages: Sequence[Page] = ()
     messages: int = 0  # all that went to people, pages included
     remediations: Sequence[Remediation] = ()
@@ -77,7 +78,7 @@ def _with_incident(tx: Transaction, known: Outcome, incident: Incident) -> Outco
     parcels = [
         parcel for parcel in tx.parcels(incident.number) if parcel.outgoing.kind is not OutgoingKind.RUN
     ]
-    tasks = {(one.labels.get("task_id"), one.labels.get("map_index")) for one in sightings}
+    failures = [one.labels for one in sightings if one.labels.get("alertname") == TASK_FAILED]
     return Outcome(
         known.run,
         known.run_state,
@@ -88,7 +89,7 @@ def _with_incident(tx: Transaction, known: Outcome, incident: Incident) -> Outco
         restarted_after=_seconds(failed_at, known.run.restarted_at()),
         resolved_after=_seconds(failed_at, incident.resolved_at),
         signals=sum(one.count for one in sightings),
-        instances=len(tasks),
+        instances=len({labels["map_index"] for labels in failures}),
         pages=[_page(parcel, opened) for parcel in parcels if parcel.outgoing.kind is OutgoingKind.PAGE],
         messages=sum(parcel.state is OutgoingState.DELIVERED for parcel in parcels),
         remediations=tx.remediations(incident.number),

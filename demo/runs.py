@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import httpx
 
 from tests.support.airflow import Airflow
 
 from .pipelines import Pipeline
 from .terminal import wait
 
-_PATIENCE = 20.0
+_TRIES = 8
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,12 @@ class PipelineRun:
     def start(cls, airflow: Airflow, pipeline: Pipeline, run_id: str) -> PipelineRun:
         """Trigger it. On SQLite Airflow sometimes answers 500; the run's id makes a second try safe."""
         body = {"logical_date": None, "dag_run_id": run_id, "conf": {}}
-        for _ in range(int(_PATIENCE)):
-            answer = airflow.post(f"/api/v2/dags/{pipeline.dag_id}/dagRuns", json=body)
-            if answer.status_code in (200, 409):
-                return cls(airflow, pipeline, run_id)
-            if answer.status_code < 500:
-                break
-            wait(1)
-        raise RuntimeError(f"{pipeline.dag_id} was not triggered: {answer.status_code} {answer.text[:300]}")
+        answer = _insist(lambda: airflow.post(f"/api/v2/dags/{pipeline.dag_id}/dagRuns", json=body))
+        if answer.status_code not in (200, 409):
+            raise RuntimeError(
+                f"{pipeline.dag_id} was not triggered: {answer.status_code} {answer.text[:300]}"
+            )
+        return cls(airflow, pipeline, run_id)
 
     @property
     def state(self) -> str:
@@ -71,7 +71,7 @@ class PipelineRun:
         return [entry["try_number"] for entry in found if entry["task_id"] == self.pipeline.task]
 
     def clear(self) -> None:
-        """Clear the failed task, as by hand."""
+        """Clear the failed task, as by hand; asking twice is harmless, nothing is failed the second time."""
         body = {
             "dry_run": False,
             "dag_run_id": self.run_id,
@@ -80,12 +80,7 @@ class PipelineRun:
             "reset_dag_runs": True,
         }
         path = f"/api/v2/dags/{self.pipeline.dag_id}/clearTaskInstances"
-        for _ in range(int(_PATIENCE)):
-            answer = self.airflow.post(path, json=body)
-            if answer.status_code == 200:
-                return
-            wait(0.5)
-        answer.raise_for_status()
+        _insist(lambda: self.airflow.post(path, json=body)).raise_for_status()
 
     def arrives_in(self, states: Iterable[str], seconds: float) -> bool:
         """Wait for one of the states."""
@@ -98,8 +93,24 @@ class PipelineRun:
 
     def _get(self, path: str, **query: Any) -> dict[str, Any]:
         whole = f"/api/v2/dags/{self.pipeline.dag_id}/dagRuns/{self.run_id}{path}"
-        answer = self.airflow.get(whole, params=query)
+        answer = _insist(lambda: self.airflow.get(whole, params=query))
         return dict(answer.json()) if answer.status_code == 200 else {}
+
+
+def _insist(ask: Callable[[], httpx.Response]) -> httpx.Response:
+    """Ask again while Airflow does not answer, or answers 5xx. Raises RuntimeError when that does not end."""
+    problem = ""
+    for _ in range(_TRIES):
+        try:
+            answer = ask()
+        except httpx.TransportError as error:
+            problem = type(error).__name__
+        else:
+            if answer.status_code < 500:
+                return answer
+            problem = f"{answer.status_code} {answer.text[:200]}"
+        wait(1)
+    raise RuntimeError(f"Airflow does not answer, {_TRIES} times in a row; the last time: {problem}")
 
 
 def _attempt(entry: dict[str, Any]) -> Attempt:

@@ -41,7 +41,7 @@ def _row(outcome: Outcome) -> tuple[Cell, ...]:
         (outcome.run.pipeline.dag_id,),
         [one.key for one in outcome.incidents],
         (outcome.source, f"after {_length(outcome.opened_after)}"),
-        (str(outcome.signals),),
+        (str(outcome.signals), f"{outcome.instances} task{'s' if outcome.instances != 1 else ''}"),
         _repair(outcome),
         _pages(outcome.pages),
         _end(outcome),

@@ -104,7 +104,7 @@ class Deployment:
         """An incident of a cause of its own, as a monitoring system would report it."""
         library = Library(self.include)
         intake = Intake(self.store, library.rules, PolicyBook(library))
-        labels = {"alertname": "Trouble", "service": name, "severity": severity, **labels}
+        labels = {"alertname": "Trouble", "service": name, "severity": severity} | labels
         now = datetime.now(timezone.utc)
         number = intake.receive([Signal("test", labels, f"{name} is in trouble", now)], now)[0].incident
         assert number is not None
@@ -206,7 +206,8 @@ def deploy(
         env={"AIRFLOW_CONN_SMTP_DEFAULT": json.dumps(mail), **(env or {})},
     )
     store = SqlStore(store_url, schema="incident_response", timeout=5)
-    store.migrate()
+    if not store_url.startswith("sqlite"):
+        store.migrate()  # the embedded store does that by itself
     with airflow:
         who = {"login": airflow.login.user, "password": airflow.login.password}
         where = {

@@ -42,6 +42,11 @@ def test_it_ticks_without_any_task(house: Deployment) -> None:
     assert house.airflow.get("/api/v2/dags/incident_clock/dagRuns").json()["dag_runs"] == []
 
 
+def test_housekeeping_runs_when_the_doorbell_rings(house: Deployment) -> None:
+    """Its run deletes what is too old, and ends well when nothing is."""
+    house.airflow.wait_run("incident_clock", house.airflow.trigger("incident_clock"))
+
+
 def test_our_dags_are_not_paused_and_have_no_import_errors(house: Deployment) -> None:
     """The platform pauses new DAGs; these say that they must not be."""
     dags = house.airflow.get("/api/v2/dags", params={"tags": ["incident-response"], "limit": 100}).json()[

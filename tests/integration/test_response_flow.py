@@ -65,6 +65,55 @@ def test_a_pipeline_that_failed_once_is_healed_by_itself(house: Deployment) -> N
     assert slots.longest_of_ours() < 8, slots.held
 
 
+def test_of_a_mapped_task_only_the_failed_indexes_run_again(house: Deployment) -> None:
+    """Four countries, two failed: one incident, and the other two are not repeated."""
+    house.airflow.trigger("maps", run_id="mapped")
+
+    incident = house.until("an incident", lambda: house.of("maps"), 90)
+    house.until_status(incident.number, Status.RESOLVED, timeout=120)
+
+    tries = [
+        len(list((house.airflow.folder / "tries" / f"maps.country-{n}" / "mapped").iterdir()))
+        for n in range(4)
+    ]
+    assert tries == [2, 1, 2, 1]
+
+
+def test_trouble_that_comes_back_is_left_to_people(house: Deployment) -> None:
+    """The next run of a healed pipeline fails: reopened, runs of its own, no second repair by itself."""
+    incident = house.of("heals")
+    assert incident is not None
+    assert incident.status is Status.RESOLVED
+    house.airflow.trigger("heals", run_id="flow+2")
+
+    house.until("a second remediation", lambda: len(house.remediations(incident.number)) == 2, 90)
+    house.until_level(incident.number, 1, timeout=90)
+
+    def refused() -> bool:
+        return house.remediations(incident.number)[1].state is RemediationState.REFUSED
+
+    house.until("a refusal", refused, 90)
+    assert "flapping" in house.remediations(incident.number)[1].reason
+    assert house.airflow.wait_run("heals", "flow+2", ["failed"])
+    assert house.task_instances("incident_response", f"{incident.key}-2")["triage"]["state"] == "success"
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "run_id"),
+    [("no_such_dag", "some_run"), ("holds_all_slots", "a_deleted_run")],
+    ids=["DAG", "run"],
+)
+def test_a_run_that_is_gone_is_named_and_goes_to_people(house: Deployment, dag_id: str, run_id: str) -> None:
+    """Deleted between failure and repair: nothing proves anything, so Level 2 is told which run was not found."""
+    labels = {"dag_id": dag_id, "run_id": run_id, "task_id": "t", "map_index": "-1"}
+    number = house.open(dag_id, "P3", alertname="AirflowTaskFailed", **labels)
+
+    house.until_level(number, 2, timeout=90)
+
+    (remediation,) = house.remediations(number)
+    assert f"{dag_id}/{run_id} was not found in Airflow" in remediation.reason
+
+
 def test_what_cannot_be_repaired_goes_to_development(house: Deployment) -> None:
     """The repair is tried once and proves nothing: Level 2 is paged at once, long before its time."""
     house.airflow.trigger("never_heals", run_id="bug")

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import statistics
+import subprocess
 import time
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 
 from tests.conftest import AirflowPool
 from tests.support.airflow import Airflow
+from tests.support.airflow_config import AIRFLOW_COMMAND
 from tests.support.eyes import INCLUDE, PLUGINS, Eyes, run_all, until
 
 HERE = Path(__file__).parent
@@ -125,6 +127,18 @@ class TestOneFailureOneIncident:
 
         assert {dag: eyes.sightings(dag) for dag in before} == before
 
+    def test_dags_test_reports_like_a_scheduled_run(self, eyes: Eyes, house: Airflow) -> None:
+        """With a notifier on the DAG, where Airflow's own kind fails."""
+        command = [AIRFLOW_COMMAND, "dags", "test", "in_tested"]
+        done = subprocess.run(
+            command, env=house.env, cwd=house.folder, capture_output=True, text=True, check=False
+        )
+
+        assert "AttributeError" not in done.stdout + done.stderr
+        eyes.take_in()
+        assert eyes.sources("tested", "AirflowDAGRunFailed") == ["callback"]
+        assert eyes.sources("tested") == ["callback", "listener"]
+
 
 class TestFinalFailuresOnly:
     """What opens nothing."""
@@ -185,7 +199,7 @@ class TestScan:
     def test_a_file_that_breaks_opens_and_resolves(self, eyes: Eyes, house: Airflow) -> None:
         """A state-like trouble: over when it is gone."""
         path = house.folder / "dags" / "in_broken.py"
-        path.write_text("from airflow.sdk import DAG\nDAG('in_broken')\nraise NameError('token=abc')\n")
+        path.write_text("from airflow.sdk import DAG\ndag = DAG('in_broken')\nraise NameError('token=abc')\n")
         errors = "/api/v2/importErrors"
         until(lambda: house.get(errors).json()["total_entries"], "the import error", 120)
         eyes.scan()
@@ -194,7 +208,7 @@ class TestScan:
             [seen] = tx.sightings(incident.number)
         assert seen.summary == "in_broken.py cannot be imported: NameError: token=***"
 
-        path.write_text("from airflow.sdk import DAG\nDAG('in_broken')\n")
+        path.write_text("from airflow.sdk import DAG\ndag = DAG('in_broken')\n")
         until(lambda: not house.get(errors).json()["total_entries"], "the file to be mended", 120)
         eyes.scan()
 

@@ -49,9 +49,9 @@ class House:
         fields = {csrf.FIELD: csrf.token(auth.secret(), who.id)} | fields
         return self.client(who).post(path, data=fields, follow_redirects=False)
 
-    def open(self, dag_id: str = "entsoe_ingestion", **details: Any) -> int:
+    def open(self, dag_id: str = "entsoe_ingestion", run_id: str = "scheduled__1", **details: Any) -> int:
         """An incident from one failed task."""
-        labels = {"alertname": "AirflowTaskFailed", "dag_id": dag_id, "task_id": "load"}
+        labels = {"alertname": "AirflowTaskFailed", "dag_id": dag_id, "run_id": run_id, "task_id": "load"}
         signal = Signal("callback", labels, f"Task load of {dag_id} failed", self.now, details=details)
         number = self.services.intake.receive([signal], self.now)[0].incident
         assert number is not None

@@ -11,6 +11,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from incident_response import bootstrap
 from incident_response import settings as configuration
+from incident_response.domain.errors import SettingsError
 from incident_response.service.clock import Clock
 
 from . import connections
@@ -18,6 +19,7 @@ from .ticking import Ticking
 
 _HOUSEKEEPING = time(3, 20)  # UTC
 _CHECK = 60.0
+_AFTER_ERROR = 30.0
 
 
 class ClockTrigger(BaseEventTrigger):
@@ -32,8 +34,12 @@ class ClockTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Until Airflow cancels it."""
-        await connections.ready()
-        interval = configuration.settings().tick_interval
+        try:
+            await connections.ready()
+            interval = configuration.settings().tick_interval
+        except SettingsError:
+            await asyncio.sleep(_AFTER_ERROR)  # Airflow starts it again at once, and logs it each time
+            raise
         ticking = asyncio.create_task(
             Ticking(_clock, bootstrap.name("clock"), interval).run(), name="incident clock"
         )

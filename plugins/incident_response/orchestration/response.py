@@ -36,7 +36,8 @@ def triage(**context: Any) -> str:
     try:
         asked = services.remediations.request(found.number, _BY, now)
     except RunbookNotFound as error:
-        services.remediations.evidence(found.number, str(error), {}, _BY, now)
+        if not found.pages:  # the grace before the first page is for a repair that will not come
+            services.lifecycle.escalate(found.number, _BY, now, to=found.level, reason=str(error))
         return str(error)
     except IllegalTransition as error:  # resolved a moment ago
         raise compat.SkipNow(str(error)) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from pathlib import Path
 
 from airflow.sdk import DAG, Param
 from airflow.sdk.bases.operator import chain
@@ -68,11 +67,3 @@ def _doc(runbook: Runbook) -> str:
         f"a run `INC-42-{runbook.name}-1` then does the work, behind the same guard.\n\n"
         f"From `include/runbooks/{runbook.name}.yaml`. Not paused when it appears, also where new DAGs are."
     )
-
-
-def watched_folder() -> Path | None:
-    """include/runbooks, None when include/ is missing."""
-    try:
-        return bootstrap.make_library(configuration.settings()).folder / "runbooks"
-    except PolicyError:
-        return None

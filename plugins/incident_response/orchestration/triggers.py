@@ -225,6 +225,10 @@ class EndTrigger(RunTrigger):
 
     def look(self, now: datetime) -> Look:
         """A run whose other branches work for long is repaired while they do."""
+        self._looks += 1
+        if self._looks == 1:
+            # A task that goes on before the scheduler knows of its deferral is taken for a killed one.
+            return Look(again=3.0)
         job = work.job(work.number_in(self.incident), self.run_id)
         if job is None or job.remediation.state.ended or now > job.patience or not work.unfinished(job):
             return Look("reached", "the step goes on")

@@ -59,7 +59,7 @@ class Remediations:
                 now,
                 EventKind.REMEDIATION,
                 "system:guard",
-                f"Guard: {'allowed' if verdict.allowed else 'refused'} ({verdict.reason}): "
+                f"Guard {'allowed it' if verdict.allowed else f'refused ({verdict.reason})'}: "
                 f"{verdict.explanation}",
                 {"reason": verdict.reason, "attempt": attempt},
             )

@@ -1,8 +1,8 @@
 """What differs between the two databases, so that every statement is written once, in their common SQL.
 
 In a statement `{s}` is the schema, `{lock}` and `{skip}` lock the rows read, `{among:x}` tests membership in
-the set `:x`. In a `Many`, `@column` is a value of the row handed in, and `{rows}` stands where PostgreSQL reads
-the rows from.
+the set `:x`. In a `Many`, `@column` is a value of the row handed in, and `{rows}` stands where PostgreSQL
+reads the rows from.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
+
+import sqlalchemy
 
 from .codec import Codec, PostgresCodec, SqliteCodec
 from .documents import dumps
@@ -50,6 +52,7 @@ class Dialect(ABC):
     def __init__(self, schema: str | None) -> None:
         self.schema = schema
         self._statements: dict[str, str] = {}
+        self._queries: dict[str, Any] = {}
 
     @cached_property
     def _prefix(self) -> str:
@@ -59,18 +62,28 @@ class Dialect(ABC):
         """`text` in this database's SQL."""
         found = self._statements.get(text)
         if found is None:
-            found = self._statements[text] = self._translate(text)
+            translated = self._translate(text)
+            found = _PARAMETER.sub(lambda name: self._parameter(name.group(1)), translated)
+            self._statements[text] = found
+        return found
+
+    def query(self, text: str, columns: Sequence[str]) -> Any:
+        """`text`, which selects `columns`: SQLAlchemy looks at them once and not at every execution."""
+        found = self._queries.get(text)
+        if found is None:
+            clause = sqlalchemy.text(self._translate(text))
+            found = self._queries[text] = clause.columns(*map(sqlalchemy.column, columns))
         return found
 
     @abstractmethod
-    def write(self, connection: Any, many: Many, rows: Sequence[dict[str, Any]]) -> None:
-        """Run `many` for all rows."""
+    def write(self, connection: Any, batches: Sequence[tuple[Many, Sequence[dict[str, Any]]]]) -> int:
+        """Run each statement for all its rows; returns how many rows the last one wrote."""
 
     def _translate(self, text: str) -> str:
         text = _AMONG.sub(lambda found: self._among(found.group(1)), text)
         for word, meaning in (("{s}", self._prefix), ("{lock}", self.lock), ("{skip}", self.skip)):
             text = text.replace(word, meaning)
-        return _PARAMETER.sub(lambda found: self._parameter(found.group(1)), text)
+        return text
 
     @abstractmethod
     def _among(self, name: str) -> str: ...
@@ -89,10 +102,13 @@ class Sqlite(Dialect):
         super().__init__(None)
         self.codec = SqliteCodec()
 
-    def write(self, connection: Any, many: Many, rows: Sequence[dict[str, Any]]) -> None:
-        if rows:
-            text = _OF_ROW.sub(r":\1", many.text).replace("{rows}", "")
-            connection.exec_driver_sql(self.statement(text), rows)
+    def write(self, connection: Any, batches: Sequence[tuple[Many, Sequence[dict[str, Any]]]]) -> int:
+        written = 0
+        for many, rows in batches:
+            if rows:
+                text = _OF_ROW.sub(r":\1", many.text).replace("{rows}", "")
+                written = connection.exec_driver_sql(self.statement(text), rows).rowcount
+        return written
 
     def _among(self, name: str) -> str:
         return f"IN (SELECT value FROM json_each(:{name}))"  # noqa: S608 -- names of our own
@@ -111,19 +127,25 @@ class Postgres(Dialect):
     def __init__(self, schema: str) -> None:
         super().__init__(schema)
         self.codec = PostgresCodec()
-        self._many: dict[Many, str] = {}
+        self._many: dict[tuple[Many, int], str] = {}
 
-    def write(self, connection: Any, many: Many, rows: Sequence[dict[str, Any]]) -> None:
-        if rows:
-            text = self._many.get(many) or self._prepare(many)
-            connection.exec_driver_sql(text, {"rows": dumps(rows)})
+    def write(self, connection: Any, batches: Sequence[tuple[Many, Sequence[dict[str, Any]]]]) -> int:
+        statements, values = [], {}
+        for number, (many, rows) in enumerate(batches):
+            if rows:
+                text = self._many.get((many, number)) or self._prepare(many, number)
+                statements.append(text)
+                values[f"rows{number}"] = dumps(rows)
+        # The driver sends what is divided by semicolons as one message.
+        done = connection.exec_driver_sql("; ".join(statements), values) if statements else None
+        return done.rowcount if done else 0
 
-    def _prepare(self, many: Many) -> str:
+    def _prepare(self, many: Many, number: int) -> str:
         types = ", ".join(f"{name} {_postgres_type(many.table.c[name])}" for name in many.columns)
         text = _OF_ROW.sub(r"r.\1", many.text)
-        text = text.replace("{rows}", f"FROM json_to_recordset(CAST(:rows AS json)) AS r({types})")
-        self._many[many] = self.statement(text)
-        return self._many[many]
+        text = text.replace("{rows}", f"FROM json_to_recordset(CAST(:rows{number} AS json)) AS r({types})")
+        self._many[many, number] = self.statement(text)
+        return self._many[many, number]
 
     def _among(self, name: str) -> str:
         return f"= ANY(:{name})"

@@ -88,8 +88,9 @@ def _postgres(url: URL, timeout: float) -> Engines:
         connection.autocommit = True  # or a rollback takes the settings back
         with connection.cursor() as cursor:
             # By SET and not by a start-up option, which connection poolers refuse.
+            waiting = milliseconds * 3 // 4
             # A wait for a lock ends first, so that the error tells which of the two it was.
-            cursor.execute(f"SET statement_timeout = {milliseconds}; SET lock_timeout = {milliseconds * 3 // 4}")
+            cursor.execute(f"SET statement_timeout = {milliseconds}; SET lock_timeout = {waiting}")
         connection.autocommit = False
 
     @event.listens_for(engine, "checkin")

@@ -43,26 +43,31 @@ class Mapper(Generic[Record]):
     def __init__(self, record: type[Record], table: Any, codec: Codec) -> None:
         self._record = record
         self.columns = tuple(field.name for field in fields(record))  # type: ignore[arg-type]
-        self._write: list[tuple[str, Callable[[Any], Any] | None]] = []
-        self._read: list[tuple[str, Callable[[Any], Any] | None]] = []
+        self._write: list[tuple[str, Callable[[Any], Any]]] = []  # only what needs converting
+        self._read: list[tuple[str, Callable[[Any], Any]]] = []
         for field in fields(record):  # type: ignore[arg-type]
             writer, reader = _converters(table.c[field.name], str(field.type), codec)
-            self._write.append((field.name, writer))
-            self._read.append((field.name, reader))
+            if writer:
+                self._write.append((field.name, writer))
+            if reader:
+                self._read.append((field.name, reader))
 
     def row(self, record: Record) -> dict[str, Any]:
         """The columns of a record."""
-        row = {}
+        row = dict(vars(record))
         for name, convert in self._write:
-            value = getattr(record, name)
-            row[name] = value if value is None or convert is None else convert(value)
+            value = row[name]
+            if value is not None:
+                row[name] = convert(value)
         return row
 
     def record(self, row: Sequence[Any]) -> Record:
         """The record of a row."""
-        values = {}
-        for (name, convert), value in zip(self._read, row, strict=True):
-            values[name] = value if value is None or convert is None else convert(value)
+        values = dict(zip(self.columns, row, strict=True))
+        for name, convert in self._read:
+            value = values[name]
+            if value is not None:
+                values[name] = convert(value)
         return self._record(**values)
 
 
@@ -80,7 +85,7 @@ def _converters(
         return _value, members.__getitem__
     if kind == "str":
         return clean, None
-    return (bool, bool) if kind == "bool" else (None, None)
+    return None, bool if kind == "bool" else None
 
 
 def _value(member: Any) -> Any:

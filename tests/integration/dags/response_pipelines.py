@@ -46,6 +46,16 @@ for name in ("heals", "heals_too", "heals_later"):
         extract() >> load() >> publish()
     globals()[name] = dag
 
+with DAG("maps", **ARGUMENTS):
+
+    @task
+    def country(number: int, **context: object) -> None:
+        """The even ones fail once."""
+        if _count(f"maps.country-{number}", context["run_id"]) == 1 and number % 2 == 0:
+            raise OSError("upstream answered 429")
+
+    country.expand(number=[0, 1, 2, 3])
+
 with DAG("never_heals", **ARGUMENTS):
 
     @task

@@ -39,6 +39,9 @@ with dag("plain"):
 with dag("notified", on_failure_callback=IncidentNotifier()):
     task(task_id="load", on_failure_callback=IncidentNotifier(severity="P1"))(fail)()
 
+with dag("tested", on_failure_callback=IncidentNotifier()):
+    task(task_id="load", on_failure_callback=IncidentNotifier())(fail)()
+
 with dag("retries"):
     task(task_id="load", retries=1, retry_delay=timedelta(seconds=1))(fail)()
 

@@ -65,8 +65,8 @@ def postgres_store(migrated: SqlStore) -> SqlStore:
     """One database for all tests, emptied before each."""
     with migrated.transaction() as tx:
         tx._run(  # type: ignore[attr-defined]
-            "TRUNCATE {s}incidents, {s}events, {s}signals, {s}outbox, {s}firings, {s}remediations, {s}effects, "
-            "{s}polls, {s}heartbeats, {s}policies RESTART IDENTITY"
+            "TRUNCATE {s}incidents, {s}events, {s}signals, {s}outbox, {s}firings, {s}remediations, "
+            "{s}effects, {s}polls, {s}heartbeats, {s}policies RESTART IDENTITY"
         )
     return migrated
 

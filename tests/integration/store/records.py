@@ -39,9 +39,9 @@ def full(number: int) -> Incident:
     moments = {kind.value: after(60 + place) for place, kind in enumerate(TimerKind)}
     return incident(
         number, title="Ünï ✓", status=Status.MITIGATED, level=3, owner="ann", runbook="restart",
-        event_like=True, labels={"dag_id": "sales"}, **moments, pages=2, remediations=3, reopenings=4, flapping=True,
-        acknowledged_at=after(1), acknowledged_by="bob", mitigated_at=after(2), resolved_at=after(3),
-        resolution="mended", closed_at=after(4), review={"root_cause": "disk"},
+        event_like=True, labels={"dag_id": "sales"}, **moments, pages=2, remediations=3, reopenings=4,
+        flapping=True, acknowledged_at=after(1), acknowledged_by="bob", mitigated_at=after(2),
+        resolved_at=after(3), resolution="mended", closed_at=after(4), review={"root_cause": "disk"},
     )  # fmt: skip
 
 
@@ -68,7 +68,8 @@ def remediation(number: int, attempt: int = 1, **fields: Any) -> Remediation:
 def sighting(number: int, fingerprint: str = "f1", **fields: Any) -> Sighting:
     values = {
         "incident": number, "source": "callback", "fingerprint": fingerprint,
-        "labels": {"alertname": "failed"}, "summary": "it failed", "firing": True, "first_at": NOW, "last_at": NOW,
+        "labels": {"alertname": "failed"}, "summary": "it failed", "firing": True, "first_at": NOW,
+        "last_at": NOW,
     }  # fmt: skip
     return Sighting(**(values | fields))
 

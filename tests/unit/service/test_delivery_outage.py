@@ -14,7 +14,7 @@ from incident_response.domain.ports import OutgoingState
 from tests.support.house import START, House, down
 
 
-def test_what_was_sent_before_the_store_went_away_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_sent_before_the_store_went_away_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     """The process knows how it ended and writes it when the store is back, also when the claim has run out."""
     house = House()
     house.intake.receive([down()], START)

@@ -38,7 +38,7 @@ class Board(Part):
 
     def board(self, limit: int) -> Sequence[BoardRow]:
         mappers = self._mappers
-        found = [mappers.incident.record(row) for row in self._run(_BOARD, limit=limit)]
+        found = self._records(mappers.incident, _BOARD, limit=limit)
         numbers = self._codec.among([incident.number for incident in found])
         signals = {number: counts for number, *counts in self._run(_SIGNALS, numbers=numbers)}
         events = {row[0]: mappers.event.record(row[1:]) for row in self._run(_EVENTS, numbers=numbers)}

@@ -61,9 +61,10 @@ class Changes(Part):
             return set()
         # In the order of their keys: two transactions that open the same causes do not wait crosswise.
         ordered = sorted(changes, key=lambda change: change.incident.dedup_key)
-        self._write(_INSERT, [self._mappers.incident_row(change.incident) for change in ordered])
-        numbers = [change.incident.number for change in changes]
-        written = set(self._run(_WRITTEN, numbers=self._codec.among(numbers)).scalars())
+        count = self._write(_INSERT, [self._mappers.incident_row(change.incident) for change in ordered])
+        written = {change.incident.number for change in changes}
+        if count != len(changes):
+            written = set(self._run(_WRITTEN, numbers=self._codec.among(written)).scalars())
         self._write_children([change for change in changes if change.incident.number in written])
         return written
 
@@ -79,13 +80,14 @@ class Changes(Part):
 
     def _write_children(self, changes: Sequence[Change]) -> None:
         mappers = self._mappers
-        events = [self._event_row(c.incident.number, event) for c in changes for event in c.events]
-        self._write(_EVENTS, events)
-        self._write(_OUTBOX, list(self._parcels(changes)))
-        self._write(_FIRINGS, [mappers.firing.row(firing) for c in changes for firing in c.firings])
         # The last word about a remediation counts; one statement cannot write the same row twice.
         latest = {(r.incident, r.attempt): r for c in changes for r in c.remediations}
-        self._write(_REMEDIATIONS, [mappers.remediation.row(remediation) for remediation in latest.values()])
+        self._write_all(
+            (_EVENTS, [self._event_row(c.incident.number, event) for c in changes for event in c.events]),
+            (_OUTBOX, list(self._parcels(changes))),
+            (_FIRINGS, [mappers.firing.row(firing) for c in changes for firing in c.firings]),
+            (_REMEDIATIONS, [mappers.remediation.row(remediation) for remediation in latest.values()]),
+        )
 
     def _event_row(self, incident: int, event: TimelineEvent) -> dict[str, Any]:
         return {

@@ -34,8 +34,7 @@ class Clocks(Part):
         self._write(_BEAT, [self._mappers.heartbeat.row(heartbeat)])
 
     def heartbeats(self, since: datetime) -> Sequence[Heartbeat]:
-        rows = self._run(_SEEN, since=self._codec.moment(since))
-        return [self._mappers.heartbeat.record(row) for row in rows]
+        return self._records(self._mappers.heartbeat, _SEEN, since=self._codec.moment(since))
 
     def keep_policy(self, digest: str, source: str, now: datetime) -> None:
         self._run(_KEEP, digest=digest, source=clean(source), now=self._codec.moment(now))

@@ -37,19 +37,18 @@ class Incidents(Part):
         return list(self._run(query, sequence=sequence, count=count).scalars())
 
     def lock(self, numbers: Collection[int]) -> Mapping[int, Incident]:
-        rows = self._run(_LOCK, numbers=self._codec.among(numbers))
-        return {incident.number: incident for incident in map(self._mappers.incident.record, rows)}
+        found = self._records(self._mappers.incident, _LOCK, numbers=self._codec.among(numbers))
+        return {incident.number: incident for incident in found}
 
     def lock_current(self, dedup_keys: Collection[str], resolved_since: datetime) -> Mapping[str, Incident]:
         since = self._codec.moment(resolved_since)
-        rows = self._run(_CURRENT, keys=self._codec.among(dedup_keys), since=since)
+        keys = self._codec.among(dedup_keys)
         found: dict[str, Incident] = {}
-        for incident in map(self._mappers.incident.record, rows):
+        for incident in self._records(self._mappers.incident, _CURRENT, keys=keys, since=since):
             other = found.get(incident.dedup_key)
             if other is None or rank(incident) > rank(other):
                 found[incident.dedup_key] = incident
         return found
 
     def lock_due(self, now: datetime, limit: int) -> Sequence[Incident]:
-        rows = self._run(_DUE, now=self._codec.moment(now), limit=limit)
-        return [self._mappers.incident.record(row) for row in rows]
+        return self._records(self._mappers.incident, _DUE, now=self._codec.moment(now), limit=limit)

@@ -49,36 +49,38 @@ class Reading(Part):
     """What is known of incidents."""
 
     def get(self, number: int) -> Incident:
-        row = self._run(_GET, number=number).first()
-        if row is None:
+        found = self._records(self._mappers.incident, _GET, number=number)
+        if not found:
             raise not_found(number)
-        return self._mappers.incident.record(row)
+        return found[0]
 
     def recent(self, since: datetime, limit: int) -> Sequence[Incident]:
-        rows = self._run(_RECENT, since=self._codec.moment(since), limit=limit)
-        return [self._mappers.incident.record(row) for row in rows]
+        return self._records(self._mappers.incident, _RECENT, since=self._codec.moment(since), limit=limit)
 
     def timeline(self, number: int, limit: int = 1000) -> Sequence[TimelineEvent]:
-        rows = self._run(_TIMELINE, number=number, limit=limit).all()
-        return [self._mappers.event.record(row) for row in reversed(rows)]
+        latest = self._records(self._mappers.event, _TIMELINE, number=number, limit=limit)
+        return latest[::-1]
 
     def sightings(self, number: int, limit: int = 1000) -> Sequence[Sighting]:
-        return [
-            self._mappers.sighting.record(row) for row in self._run(_SIGHTINGS, number=number, limit=limit)
-        ]
+        return self._records(self._mappers.sighting, _SIGHTINGS, number=number, limit=limit)
 
     def firings(self, number: int) -> Sequence[Firing]:
-        return [self._mappers.firing.record(row) for row in self._run(_FIRINGS, number=number)]
+        return self._records(self._mappers.firing, _FIRINGS, number=number)
 
     def remediations(self, number: int) -> Sequence[Remediation]:
-        return [self._mappers.remediation.record(row) for row in self._run(_REMEDIATIONS, number=number)]
+        return self._records(self._mappers.remediation, _REMEDIATIONS, number=number)
 
     def remediation_history(self, runbook: str, target: str, since: datetime) -> Sequence[Remediation]:
         if self._writes and self._dialect.name == "postgresql":
             # A guard is about to decide: a second one for the same target waits until the first has decided.
             self._run(_ALONE_WITH, target=target)
-        rows = self._run(_HISTORY, runbook=runbook, target=target, since=self._codec.moment(since))
-        return [self._mappers.remediation.record(row) for row in rows]
+        return self._records(
+            self._mappers.remediation,
+            _HISTORY,
+            runbook=runbook,
+            target=target,
+            since=self._codec.moment(since),
+        )
 
     def parcels(self, number: int) -> Sequence[Parcel]:
         return [self._mappers.parcel(row) for row in self._run(_PARCELS, number=number)]

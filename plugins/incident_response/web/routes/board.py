@@ -13,9 +13,6 @@ from incident_response.web.views import board as view
 router = APIRouter()
 
 _SHOWN = 200  # open incidents on one page; the rest is counted
-_SAID = {
-    "closed": "The incident is closed.",
-}
 
 
 @router.get("/")

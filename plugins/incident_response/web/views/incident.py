@@ -155,7 +155,6 @@ def _known(incident: Incident, timeline: Sequence[TimelineEvent], sightings: Seq
 def what_can_be_done(incident: Incident, remediations: Sequence[Remediation]) -> dict[str, str]:
     """Command → "" when it can be given now, else why not. A command that makes no sense is absent."""
     status, is_open = incident.status, incident.status.is_open
-    over = "" if is_open else f"the incident is {status.value}"
     can = {"note": ""}
     if is_open:
         can |= {"assign": "", "escalate": "", "resolve": "", "update": "", "severity": ""}
@@ -165,7 +164,7 @@ def what_can_be_done(incident: Incident, remediations: Sequence[Remediation]) ->
             can["investigate"] = ""
     if incident.runbook and is_open:
         busy = next((r for r in remediations if not r.state.ended), None)
-        can["remediate"] = f"{busy.runbook} is {busy.state.value}" if busy else over
+        can["remediate"] = f"{busy.runbook} is {busy.state.value}" if busy else ""
     if status in (Status.RESOLVED, Status.MITIGATED):
         can["reopen"] = ""
     if status is Status.RESOLVED:
