@@ -1,6 +1,6 @@
 """Report an incident: a trigger form in the Airflow UI for people.
 
-The report becomes a signal like any other; the run ends when the incident is committed and names it in its log.
+The report becomes a signal like any other; the run ends when the incident is committed, and its log names it.
 """
 
 from __future__ import annotations

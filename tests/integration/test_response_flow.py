@@ -104,7 +104,7 @@ def test_trouble_that_comes_back_is_left_to_people(house: Deployment) -> None:
     ids=["DAG", "run"],
 )
 def test_a_run_that_is_gone_is_named_and_goes_to_people(house: Deployment, dag_id: str, run_id: str) -> None:
-    """Deleted between failure and repair: nothing proves anything, so Level 2 is told which run was not found."""
+    """Deleted between failure and repair: nothing proves anything, so Level 2 is told what was not found."""
     labels = {"dag_id": dag_id, "run_id": run_id, "task_id": "t", "map_index": "-1"}
     number = house.open(dag_id, "P3", alertname="AirflowTaskFailed", **labels)
 

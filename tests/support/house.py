@@ -1,4 +1,4 @@
-"""A whole house in memory for unit tests of the service layer: real services, a store and a world that are fakes."""
+"""A whole house in memory for unit tests of the service layer: real services; the world around them is fake."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from incident_response.service.policy_book import PolicyBook
 from incident_response.service.remediation import Remediations
 from incident_response.service.review import Review
 from incident_response.store.memory import MemoryStore
-
 from tests.support.shipped import INCLUDE, START, library
 
 

@@ -1,4 +1,4 @@
-"""Airflow runs every file under plugins/ that is not hidden, as a module named by its stem: ours must be hidden."""
+"""Airflow runs every file under plugins/ that is not hidden, as a module named by its stem: hide ours."""
 
 from __future__ import annotations
 

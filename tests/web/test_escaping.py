@@ -10,7 +10,12 @@ EVIL = "<script>alert('x')</script><img src=x onerror=alert(1)>\"'"
 
 def test_titles_labels_notes_evidence_and_reports_are_escaped(house: House) -> None:
     """On every page that shows them."""
-    labels = {"alertname": "AirflowTaskFailed", "dag_id": f"dag{EVIL}", "run_id": f"run/{EVIL}", "task_id": EVIL}
+    labels = {
+        "alertname": "AirflowTaskFailed",
+        "dag_id": f"dag{EVIL}",
+        "run_id": f"run/{EVIL}",
+        "task_id": EVIL,
+    }
     details = {"description": EVIL}
     number = house.services.intake.receive(
         [Signal(EVIL, labels, EVIL, house.now, details=details)], house.now

@@ -6,7 +6,7 @@ In `config/airflow_local_settings.py`:
     __all__ = ["dag_policy", "task_policy"]
 
 Unlike the listener they also report runs that fail as a whole, seconds before the scan does. With both
-switched on each failure is told twice and is one incident; `listener_enabled = false` spares the second telling.
+switched on each failure is told twice and is one incident; `listener_enabled = false` spares the second.
 """
 
 from __future__ import annotations

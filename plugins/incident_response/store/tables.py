@@ -119,7 +119,8 @@ signals = Table(
     _count("count"),
     _text("occurrence"),
     _document("details"),
-    _partial("ix_signals_occurrence", "fingerprint", where="occurrence <> ''"),
+    # Not partial by occurrence: then each repeated signal, which brings another one, would write the index, too.
+    Index("ix_signals_fingerprint", "fingerprint"),
 )
 
 outbox = Table(

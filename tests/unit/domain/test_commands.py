@@ -32,7 +32,7 @@ def minutes(count: float) -> timedelta:
 
 
 def run(incident: Incident, until: datetime, since: datetime = START) -> tuple[Incident, list[Change]]:
-    """Let a perfect clock fire every timer between `since` and `until`; what was due before fires at `since`."""
+    """Let a perfect clock fire every timer from `since` to `until`; what was due before fires at `since`."""
     changes = []
     while (timers := incident.timers) and timers[0].due_at <= until:
         now = max(timers[0].due_at, since)

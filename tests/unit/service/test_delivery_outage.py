@@ -15,7 +15,7 @@ from tests.support.house import START, House, down
 
 
 def test_what_was_sent_before_the_store_went_away_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process knows how it ended and writes it when the store is back, also when the claim has run out."""
+    """The process knows how it ended and writes it when the store is back, even if the claim ran out."""
     house = House()
     house.intake.receive([down()], START)
     house.clock.fire_due(START, "clock@test")

@@ -101,7 +101,7 @@ def upgrade(schema: str | None) -> None:
         sa.Column("details", DOCUMENT, nullable=False),
         schema=schema,
     )
-    partial("ix_signals_occurrence", "signals", "fingerprint", "occurrence <> ''")
+    op.create_index("ix_signals_fingerprint", "signals", ["fingerprint"], schema=schema)
 
     op.create_table(
         "outbox",
