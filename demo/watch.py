@@ -32,11 +32,12 @@ _PAUSE = 0.5
 
 
 class Watch:
-    """Tells each event once, in the order of their times."""
+    """Tells each event once, in the order of their times; reminders in the same words are not told again."""
 
     def __init__(self, store: Store, terminal: Terminal) -> None:
         self._store, self._terminal = store, terminal
         self._told: Counter[int] = Counter()  # events told, by incident
+        self._words: set[tuple[int, str]] = set()
         self._begin = datetime.now(timezone.utc)
 
     def look(self) -> None:
@@ -47,7 +48,8 @@ class Watch:
         except StoreUnavailable:
             return  # busy for a moment; nothing is missed, the next look tells it
         for incident, event in news:
-            if event.kind in _TOLD:
+            if event.kind in _TOLD and (incident.number, event.text) not in self._words:
+                self._words.add((incident.number, event.text))
                 self._terminal.line(f"{incident.key:<6} {incident.service:<34} {_text(event)}", event.at)
 
     def until(self, condition: Callable[[], bool], seconds: float) -> bool:

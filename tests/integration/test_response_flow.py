@@ -63,6 +63,8 @@ def test_a_pipeline_that_failed_once_is_healed_by_itself(house: Deployment) -> N
     assert "hunter2" not in str(evidence)
     assert "upstream answered 504" in str(evidence)
     assert slots.longest_of_ours() < 8, slots.held
+    print(f"seconds after the failure: {_milestones(house, incident.number)}")
+    print(f"longest stay in a worker slot: {slots.longest_of_ours():.1f} s")
 
 
 def test_of_a_mapped_task_only_the_failed_indexes_run_again(house: Deployment) -> None:
@@ -173,6 +175,18 @@ def test_a_runbook_started_by_hand_asks_for_a_remediation_in_the_persons_name(ho
     assert [(one.requested_by, one.run_id) for one in asked] == [
         ("admin", f"{incident.key}-dag-failure-recovery-{before + 1}")
     ]
+
+
+def _milestones(house: Deployment, number: int) -> dict[str, float]:
+    failed_at = house.sightings(number)[0].first_at
+    words = {"opened": "failed in try", "asked": "requested", "looked": "Looked at", "cleared": "Cleared ",
+             "verified": "succeeded: ", "resolved": "is green"}  # fmt: skip
+    found = {}
+    for event in house.timeline(number):
+        for name, word in words.items():
+            if word in event.text:
+                found[name] = round((event.at - failed_at).total_seconds(), 1)
+    return found
 
 
 class Slots:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
 
@@ -27,7 +28,8 @@ class Probe:
     @staticmethod
     def _write(what: str) -> None:
         ours = sorted(name for name in sys.modules if name.startswith("incident_response"))
-        line = json.dumps({"what": what, "pid": os.getpid(), "modules": ours})
+        parents = [process.pid for process in psutil.Process().parents()]
+        line = json.dumps({"what": what, "pid": os.getpid(), "parents": parents, "modules": ours})
         with (Path(os.environ["AIRFLOW_HOME"]) / "probe.jsonl").open("a") as file:
             file.write(line + "\n")
 

@@ -1,4 +1,4 @@
-"""A whole house in memory for unit tests of the service layer: real services; the world around them is fake."""
+"""A whole house in memory for unit tests of the service layer: real services in a fake world."""
 
 from __future__ import annotations
 

@@ -14,19 +14,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-import sqlalchemy
-
 from .codec import Codec, PostgresCodec, SqliteCodec
-from .documents import dumps
 
 _AMONG = re.compile(r"\{among:(\w+)\}")
 _PARAMETER = re.compile(r":(\w+)")
 _OF_ROW = re.compile(r"@(\w+)")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # found by identity: there is one of each
 class Many:
-    """A statement for any number of rows at once, in one round trip."""
+    """A statement for any number of rows at once."""
 
     text: str
     table: Any
@@ -41,6 +38,9 @@ class Many:
         return cls(f"{text} WHERE true ON CONFLICT {conflict}", table, tuple(columns))
 
 
+Batch = tuple[Many, Sequence[dict[str, Any]]]
+
+
 class Dialect(ABC):
     """One kind of database."""
 
@@ -52,38 +52,36 @@ class Dialect(ABC):
     def __init__(self, schema: str | None) -> None:
         self.schema = schema
         self._statements: dict[str, str] = {}
-        self._queries: dict[str, Any] = {}
-
-    @cached_property
-    def _prefix(self) -> str:
-        return f'"{self.schema}".' if self.schema else ""
+        self._manies: dict[Many, str] = {}
 
     def statement(self, text: str) -> str:
         """`text` in this database's SQL."""
         found = self._statements.get(text)
         if found is None:
-            translated = self._translate(text)
-            found = _PARAMETER.sub(lambda name: self._parameter(name.group(1)), translated)
-            self._statements[text] = found
+            found = self._statements[text] = self._translate(text)
         return found
 
-    def query(self, text: str, columns: Sequence[str]) -> Any:
-        """`text`, which selects `columns`: SQLAlchemy looks at them once and not at every execution."""
-        found = self._queries.get(text)
+    def many(self, many: Many) -> str:
+        """Likewise."""
+        found = self._manies.get(many)
         if found is None:
-            clause = sqlalchemy.text(self._translate(text))
-            found = self._queries[text] = clause.columns(*map(sqlalchemy.column, columns))
+            found = self._manies[many] = self._translate(self._with_rows(many))
         return found
 
+    @property
     @abstractmethod
-    def write(self, connection: Any, batches: Sequence[tuple[Many, Sequence[dict[str, Any]]]]) -> int:
-        """Run each statement for all its rows; returns how many rows the last one wrote."""
+    def driver(self) -> Any:
+        """The driver's module, with the exceptions every driver has. Loaded when it is needed."""
 
     def _translate(self, text: str) -> str:
+        prefix = f'"{self.schema}".' if self.schema else ""
         text = _AMONG.sub(lambda found: self._among(found.group(1)), text)
-        for word, meaning in (("{s}", self._prefix), ("{lock}", self.lock), ("{skip}", self.skip)):
+        for word, meaning in (("{s}", prefix), ("{lock}", self.lock), ("{skip}", self.skip)):
             text = text.replace(word, meaning)
-        return text
+        return _PARAMETER.sub(lambda found: self._parameter(found.group(1)), text)
+
+    @abstractmethod
+    def _with_rows(self, many: Many) -> str: ...
 
     @abstractmethod
     def _among(self, name: str) -> str: ...
@@ -102,13 +100,14 @@ class Sqlite(Dialect):
         super().__init__(None)
         self.codec = SqliteCodec()
 
-    def write(self, connection: Any, batches: Sequence[tuple[Many, Sequence[dict[str, Any]]]]) -> int:
-        written = 0
-        for many, rows in batches:
-            if rows:
-                text = _OF_ROW.sub(r":\1", many.text).replace("{rows}", "")
-                written = connection.exec_driver_sql(self.statement(text), rows).rowcount
-        return written
+    @cached_property
+    def driver(self) -> Any:
+        import sqlite3
+
+        return sqlite3
+
+    def _with_rows(self, many: Many) -> str:
+        return _OF_ROW.sub(r":\1", many.text).replace("{rows}", "")
 
     def _among(self, name: str) -> str:
         return f"IN (SELECT value FROM json_each(:{name}))"  # noqa: S608 -- names of our own
@@ -127,25 +126,17 @@ class Postgres(Dialect):
     def __init__(self, schema: str) -> None:
         super().__init__(schema)
         self.codec = PostgresCodec()
-        self._many: dict[tuple[Many, int], str] = {}
 
-    def write(self, connection: Any, batches: Sequence[tuple[Many, Sequence[dict[str, Any]]]]) -> int:
-        statements, values = [], {}
-        for number, (many, rows) in enumerate(batches):
-            if rows:
-                text = self._many.get((many, number)) or self._prepare(many, number)
-                statements.append(text)
-                values[f"rows{number}"] = dumps(rows)
-        # The driver sends what is divided by semicolons as one message.
-        done = connection.exec_driver_sql("; ".join(statements), values) if statements else None
-        return done.rowcount if done else 0
+    @cached_property
+    def driver(self) -> Any:
+        import psycopg2
 
-    def _prepare(self, many: Many, number: int) -> str:
+        return psycopg2
+
+    def _with_rows(self, many: Many) -> str:
         types = ", ".join(f"{name} {_postgres_type(many.table.c[name])}" for name in many.columns)
-        text = _OF_ROW.sub(r"r.\1", many.text)
-        text = text.replace("{rows}", f"FROM json_to_recordset(CAST(:rows{number} AS json)) AS r({types})")
-        self._many[many, number] = self.statement(text)
-        return self._many[many, number]
+        rows = f"FROM json_to_recordset(CAST(:rows AS json)) AS r({types})"
+        return _OF_ROW.sub(r"r.\1", many.text).replace("{rows}", rows)
 
     def _among(self, name: str) -> str:
         return f"= ANY(:{name})"

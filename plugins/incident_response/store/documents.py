@@ -7,6 +7,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+_encode = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":")
+).encode  # made once: dumps() makes one per call
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -34,4 +37,4 @@ def plain(value: Any) -> Any:
 
 def dumps(value: Any) -> str:
     """`value`, made plain before, as JSON text."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _encode(value)

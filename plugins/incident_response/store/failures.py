@@ -12,7 +12,6 @@ from sqlalchemy import exc
 from incident_response.domain.errors import SchemaOutdated, StoreUnavailable
 
 _KEPT = "nothing was changed; signals are being spooled to files and taken in when it is back"
-_AWAY = (exc.OperationalError, exc.InterfaceError, exc.InternalError)
 _NO_SUCH_TABLE, _NO_SUCH_SCHEMA = "42P01", "3F000"
 _REASONS = {
     "57014": "a statement took longer than the time limit",
@@ -24,19 +23,30 @@ _REASONS = {
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Raises StoreUnavailable (or SchemaOutdated) instead of what the driver and the pool raise."""
+def translated(driver: Any) -> Iterator[None]:
+    """Raises StoreUnavailable or SchemaOutdated instead of what the driver and the pool raise.
+
+    What is left is a mistake in a statement or in what was handed to it.
+    """
     try:
         yield
     except exc.TimeoutError as error:
         raise StoreUnavailable(f"The store is away (no free connection in time): {_KEPT}") from error
-    except exc.DBAPIError as error:
-        code = getattr(error.orig, "pgcode", None)
-        if code in (_NO_SUCH_TABLE, _NO_SUCH_SCHEMA):
-            raise SchemaOutdated from error
-        if isinstance(error, _AWAY) or error.connection_invalidated or type(error) is exc.DatabaseError:
-            raise StoreUnavailable(f"The store is away ({_reason(error.orig, code)}): {_KEPT}") from error
-        raise
+    except exc.DBAPIError as error:  # from migrations, the others do not go through SQLAlchemy
+        raise _translation(error.orig, driver) or error from error
+    except driver.Error as error:
+        raise _translation(error, driver) or error from error
+
+
+def _translation(error: Any, driver: Any) -> Exception | None:
+    code = getattr(error, "pgcode", None)
+    if code in (_NO_SUCH_TABLE, _NO_SUCH_SCHEMA) or str(error).startswith("no such table"):
+        return SchemaOutdated()
+    away = (driver.OperationalError, driver.InterfaceError, driver.InternalError)
+    # A bare DatabaseError: the server went away in the middle of a word, or the file is no database.
+    if isinstance(error, away) or type(error) is driver.DatabaseError:
+        return StoreUnavailable(f"The store is away ({_reason(error, code)}): {_KEPT}")
+    return None
 
 
 def _reason(error: Any, code: str | None) -> str:

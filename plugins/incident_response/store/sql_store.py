@@ -9,14 +9,17 @@ from contextlib import contextmanager
 from incident_response.domain.errors import SchemaOutdated
 from incident_response.domain.ports import Transaction
 
+from .connecting import connector, parse
 from .dialect import Dialect, Postgres, Sqlite
-from .engine import Engines, make_engines
 from .failures import translated
+from .link import Link, PostgresLink, SqliteLink
 from .mapping import Mappers
 from .migrations import running
+from .pool import Pool
 from .repository.transaction import SqlTransaction
-from .schema_version import HEAD, KNOWN
+from .schema_version import HEAD, KNOWN, VERSION_TABLE
 
+_VERSION = f"SELECT version_num FROM {{s}}{VERSION_TABLE}"  # noqa: S608 -- a name of our own
 _NEWER = (
     "The store's schema ({found}) was made by a newer version of this package, which works with {head}; "
     "install that version here, too. Nothing was changed"
@@ -34,9 +37,9 @@ class SqlStore:
         self._url, self._timeout = url, timeout
         self._dialect: Dialect = Sqlite() if url.startswith("sqlite") else Postgres(schema)
         self._mappers = Mappers(self._dialect.codec)
-        # By process: a connection must not be shared with a parent. The parent's engines are kept and not
-        # closed: closing them here would end them there.
-        self._engines: dict[int, Engines] = {}
+        # By process: a connection must not be shared with a parent. The parent's pool is kept and not closed:
+        # closing its connections here would end them there.
+        self._pools: dict[int, Pool] = {}
         self._checked = False
 
     @contextmanager
@@ -45,51 +48,81 @@ class SqlStore:
 
         Raises StoreUnavailable, SchemaOutdated.
         """
-        with translated():
-            engines = self._ready()
-            with engines.write.begin() as connection:
-                yield SqlTransaction(connection, self._dialect, self._mappers, writes=True)
+        self._check()
+        with self._begin(writes=True) as link:
+            yield SqlTransaction(link, self._dialect, self._mappers, writes=True)
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
-        """Read only, all of one moment; never waits for a writer. Raises StoreUnavailable."""
-        with translated():
-            engines = self._ready()
-            with engines.read.begin() as connection:
-                yield SqlTransaction(connection, self._dialect, self._mappers, writes=False)
+        """Read only, all of one moment; never waits for a writer. Raises StoreUnavailable, SchemaOutdated."""
+        self._check()
+        with self._begin(writes=False) as link:
+            yield SqlTransaction(link, self._dialect, self._mappers, writes=False)
 
     def migrate(self) -> str:
         """Make the schema or bring it up to date; returns its revision."""
-        with translated():
-            found = running.migrate(self._open().write, self._dialect.schema)
-        _check(found)
+        connect = connector(parse(self._url), self._timeout)
+        with translated(self._dialect.driver):
+            found = running.migrate(self._dialect.name, connect, self._dialect.schema)
+        _refuse_unless_current(found)
         return found
 
     def close(self) -> None:
         """Close this process's connections; the next transaction opens new ones."""
-        engines = self._engines.pop(os.getpid(), None)
-        if engines is not None:
-            engines.write.dispose()
+        pool = self._pools.pop(os.getpid(), None)
+        if pool is not None:
+            pool.close()
 
-    def _open(self) -> Engines:
+    @contextmanager
+    def _begin(self, *, writes: bool) -> Iterator[Link]:
+        with translated(self._dialect.driver):
+            pool = self._pool()
+            taken = pool.take()
+            try:
+                kind = SqliteLink if self._dialect.name == "sqlite" else PostgresLink
+                link = kind(taken.dbapi_connection, self._dialect, writes=writes)
+                try:
+                    yield link
+                    link.commit()
+                except BaseException:
+                    try:
+                        link.rollback()
+                    except self._dialect.driver.Error:
+                        pool.discard(taken)
+                    raise
+            finally:
+                taken.close()
+
+    def _pool(self) -> Pool:
         pid = os.getpid()
-        found = self._engines.get(pid)
-        # setdefault, not a lock: a lock held by another thread of the parent would stay locked in a child.
-        return found or self._engines.setdefault(pid, make_engines(self._url, self._timeout))
+        found = self._pools.get(pid)
+        if found is None:
+            connect = connector(parse(self._url), self._timeout)
+            # setdefault, not a lock: a lock that a thread of the parent held would stay locked in a child.
+            found = self._pools.setdefault(pid, Pool(connect, self._dialect.driver, self._timeout))
+        return found
 
-    def _ready(self) -> Engines:
-        """The engines, once the schema was found right. That is asked once per process and its children."""
-        engines = self._open()
-        if not self._checked:
-            found = running.current(engines.read, self._dialect.schema)
-            if found != HEAD and self._dialect.name == "sqlite" and (found is None or found in KNOWN):
-                found = running.migrate(engines.write, self._dialect.schema)
-            _check(found)
-            self._checked = True
-        return engines
+    def _check(self) -> None:
+        """See once that the schema is right; a forked child knows what its parent has seen."""
+        if self._checked:
+            return
+        found = self._version()
+        if self._dialect.name == "sqlite" and found != HEAD and (found is None or found in KNOWN):
+            found = self.migrate()
+        _refuse_unless_current(found)
+        self._checked = True
+
+    def _version(self) -> str | None:
+        """The schema's revision, None when there is no schema."""
+        try:
+            with self._begin(writes=False) as link:
+                rows = link.rows(_VERSION, {})
+        except SchemaOutdated:
+            return None
+        return str(rows[0][0]) if rows else None
 
 
-def _check(found: str | None) -> None:
+def _refuse_unless_current(found: str | None) -> None:
     if found is None or (found in KNOWN and found != HEAD):
         raise SchemaOutdated
     if found not in KNOWN:

@@ -119,7 +119,7 @@ signals = Table(
     _count("count"),
     _text("occurrence"),
     _document("details"),
-    # Not partial by occurrence: then each repeated signal, which brings another one, would write the index, too.
+    # Not partial by occurrence: each repeated signal brings another one, and would write the index, too.
     Index("ix_signals_fingerprint", "fingerprint"),
 )
 
