@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import create_engine, text
 
 from incident_response.domain.changes import Change
-from incident_response.domain.errors import BadInput, StoreUnavailable
+from incident_response.domain.errors import (
+    BadInput,
+    IllegalTransition,
+    IncidentResponseError,
+    StoreUnavailable,
+)
 from incident_response.store.sql_store import SqlStore
 
-from .records import NOW, after, incident, opened, outgoing, remediation, sighting
+from .records import NOW, after, incident, opened, outgoing, remediation, resolved, sighting
 from .records import event as fact
 
 
@@ -184,7 +190,7 @@ def test_an_idle_connection_is_tried_before_it_is_used(
     postgres_store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ):
     """After a quiet night the first transaction does not fail on a connection that a firewall dropped."""
-    monkeypatch.setattr("incident_response.store.engine._IDLE", -1.0)
+    monkeypatch.setattr("incident_response.store.pool._IDLE", -1.0)
     opened(postgres_store, incident(1))
     cut_all(postgres_store._url)
     with postgres_store.transaction() as tx:
@@ -246,25 +252,73 @@ def test_a_closed_store_opens_again(sql_store: SqlStore):
         assert tx.get(1)
 
 
-@pytest.mark.parametrize("rows", [1, 50])
-def test_the_number_of_statements_does_not_grow_with_the_rows(sql_store: SqlStore, rows: int):
+def test_the_number_of_messages_does_not_grow_with_the_rows(
+    sql_store: SqlStore, caplog: pytest.LogCaptureFixture
+):
     """One hundred signals cost as many round trips as one."""
-    statements: list[str] = []
-    numbers = range(1, rows + 1)
 
-    def counted(*arguments: object) -> None:
-        statements.append(str(arguments[2]).strip())
+    def messages(first: int, count: int) -> int:
+        caplog.clear()
+        numbers = range(first, first + count)
+        with sql_store.transaction() as tx:
+            tx.lock_current([f"v1:test:{n}" for n in numbers], NOW)
+            tx.allocate(count)
+            tx.insert([Change(incident(n), (fact(),), (outgoing(n, f"k{n}"),)) for n in numbers])
+            tx.record([sighting(n) for n in numbers])
+            tx.save([Change(incident(n, level=2), (fact(),)) for n in numbers])
+            tx.claim(NOW, "clock", after(60) - NOW, count)
+        return len(caplog.records)
 
-    event.listen(sql_store._open().write, "before_cursor_execute", counted)
+    with sql_store.read() as tx:
+        assert tx.is_idle(NOW), "the schema has been looked at, which happens once"
+    caplog.set_level("DEBUG", "incident_response.store.link")
+    assert messages(1, 1) == messages(2, 50) <= 11
+
+
+@pytest.mark.integration
+def test_a_repeated_signal_is_two_messages(postgres_store: SqlStore, caplog: pytest.LogCaptureFixture):
+    """The look travels with BEGIN, the count with COMMIT."""
+    opened(postgres_store, incident(1, "cause"))
+    caplog.set_level("DEBUG", "incident_response.store.link")
+    with postgres_store.transaction() as tx:
+        tx.lock_current(["cause"], NOW)
+        tx.record([sighting(1)])
+    assert len(caplog.records) == 2
+
+
+@pytest.mark.integration
+def test_an_error_that_was_passed_over_is_not_a_commit(postgres_store: SqlStore):
+    """PostgreSQL undoes such a transaction without a word; the caller must not believe that it was kept."""
+    opened(postgres_store, resolved(1, "cause"), incident(2, "cause"))
+
+    def pass_over() -> None:
+        with postgres_store.transaction() as tx, contextlib.suppress(IllegalTransition):
+            tx.save([Change(incident(1, "cause"))])
+
+    with pytest.raises(IncidentResponseError, match="undone"):
+        pass_over()
+    with postgres_store.read() as tx:
+        assert tx.get(2)
+
+
+def test_what_is_left_for_the_commit_is_seen_before_it(sql_store: SqlStore):
+    """A transaction reads what it wrote."""
+    opened(sql_store, incident(1))
     with sql_store.transaction() as tx:
-        tx.lock_current([f"v1:test:{n}" for n in numbers], NOW)
-        tx.allocate(rows)
-        tx.insert([Change(incident(n), (fact(),), (outgoing(n, f"k{n}"),)) for n in numbers])
-        tx.record([sighting(n) for n in numbers])
-        tx.save([Change(incident(n, level=2), (fact(),)) for n in numbers])
-        tx.claim(NOW, "clock", after(60) - NOW, rows)
-    event.remove(sql_store._open().write, "before_cursor_execute", counted)
-    wanted = {"sqlite": 11, "postgresql": 9}
-    assert len([s for s in statements if not s.startswith("BEGIN")]) == wanted[sql_store._dialect.name], (
-        statements
-    )
+        tx.record([sighting(1)])
+        tx.add_events(1, [fact()])
+        assert len(tx.sightings(1)) == len(tx.timeline(1)) == 1
+
+
+def test_an_error_at_the_commit_undoes_everything(sql_store: SqlStore):
+    """Also when the statement that fails travelled with it; the connection can be used again."""
+
+    def fail() -> None:
+        with sql_store.transaction() as tx:
+            tx.insert([Change(incident(1))])
+            tx.add_events(99, [fact("of an incident that does not exist")])
+
+    with pytest.raises(sql_store._dialect.driver.IntegrityError):
+        fail()
+    with sql_store.transaction() as tx:
+        assert tx.lock([1]) == {}

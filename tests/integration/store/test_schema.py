@@ -52,7 +52,7 @@ def test_migrations_lead_to_the_tables(url: str):
             opts={"compare_type": True, "include_schemas": schema is not None, "include_name": mine},
         )
         differences = compare_metadata(context, tables.for_database(engine.dialect.name, schema))
-        assert running.is_current(engine, schema)
+        assert running.is_current(connection, schema)
     engine.dispose()
     store.close()
     assert differences == []

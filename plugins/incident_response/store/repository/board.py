@@ -40,10 +40,10 @@ class Board(Part):
         mappers = self._mappers
         found = self._records(mappers.incident, _BOARD, limit=limit)
         numbers = self._codec.among([incident.number for incident in found])
-        signals = {number: counts for number, *counts in self._run(_SIGNALS, numbers=numbers)}
-        events = {row[0]: mappers.event.record(row[1:]) for row in self._run(_EVENTS, numbers=numbers)}
+        signals = {number: counts for number, *counts in self._rows(_SIGNALS, numbers=numbers)}
+        events = {row[0]: mappers.event.record(row[1:]) for row in self._rows(_EVENTS, numbers=numbers)}
         remediations = {
-            row[0]: mappers.remediation.record(row[1:]) for row in self._run(_REMEDIATIONS, numbers=numbers)
+            row[0]: mappers.remediation.record(row[1:]) for row in self._rows(_REMEDIATIONS, numbers=numbers)
         }
         rows = []
         for incident in found:

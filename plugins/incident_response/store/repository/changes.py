@@ -6,8 +6,6 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy.exc import IntegrityError
-
 from incident_response.domain.changes import Change, Outgoing
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import OutgoingState
@@ -64,25 +62,25 @@ class Changes(Part):
         count = self._write(_INSERT, [self._mappers.incident_row(change.incident) for change in ordered])
         written = {change.incident.number for change in changes}
         if count != len(changes):
-            written = set(self._run(_WRITTEN, numbers=self._codec.among(written)).scalars())
+            written = {row[0] for row in self._rows(_WRITTEN, numbers=self._codec.among(written))}
         self._write_children([change for change in changes if change.incident.number in written])
         return written
 
     def save(self, changes: Sequence[Change]) -> None:
         try:
             self._write(_UPDATE, [self._mappers.incident_row(change.incident) for change in changes])
-        except IntegrityError as error:
+        except self._dialect.driver.IntegrityError as error:
             raise second_open(*(change.incident for change in changes)) from error
         self._write_children(changes)
 
     def add_events(self, incident: int, events: Sequence[TimelineEvent]) -> None:
-        self._write(_EVENTS, [self._event_row(incident, event) for event in events])
+        self._leave((_EVENTS, [self._event_row(incident, event) for event in events]))
 
     def _write_children(self, changes: Sequence[Change]) -> None:
         mappers = self._mappers
         # The last word about a remediation counts; one statement cannot write the same row twice.
         latest = {(r.incident, r.attempt): r for c in changes for r in c.remediations}
-        self._write_all(
+        self._leave(
             (_EVENTS, [self._event_row(c.incident.number, event) for c in changes for event in c.events]),
             (_OUTBOX, list(self._parcels(changes))),
             (_FIRINGS, [mappers.firing.row(firing) for c in changes for firing in c.firings]),

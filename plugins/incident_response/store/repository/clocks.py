@@ -31,7 +31,7 @@ class Clocks(Part):
     """What the clocks leave and need beside incidents."""
 
     def beat(self, heartbeat: Heartbeat) -> None:
-        self._write(_BEAT, [self._mappers.heartbeat.row(heartbeat)])
+        self._leave((_BEAT, [self._mappers.heartbeat.row(heartbeat)]))
 
     def heartbeats(self, since: datetime) -> Sequence[Heartbeat]:
         return self._records(self._mappers.heartbeat, _SEEN, since=self._codec.moment(since))
@@ -40,11 +40,11 @@ class Clocks(Part):
         self._run(_KEEP, digest=digest, source=clean(source), now=self._codec.moment(now))
 
     def policy_source(self, digest: str) -> str:
-        source: str | None = self._run(_SOURCE, digest=digest).scalar()
+        source: str | None = self._value(_SOURCE, digest=digest)
         if source is None:
             raise no_policy(digest)
         return source
 
     def latest_policy(self) -> str | None:
-        source: str | None = self._run(_LATEST).scalar()
+        source: str | None = self._value(_LATEST)
         return source

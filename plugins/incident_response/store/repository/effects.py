@@ -28,8 +28,8 @@ class Effects(Part):
 
     def begin_effect(self, key: str, incident: int, by: str, now: datetime) -> str | None:
         begun = self._run(_BEGIN, key=key, incident=incident, by=by, now=self._codec.moment(now))
-        return None if begun.rowcount == 1 else str(self._run(_STATE, key=key).scalar())
+        return None if begun == 1 else str(self._value(_STATE, key=key))
 
     def end_effect(self, key: str, now: datetime, detail: Mapping[str, Any]) -> None:
         row = {"key": key, "done_at": self._codec.moment(now), "detail": self._codec.document(detail)}
-        self._write(_END, [row])
+        self._leave((_END, [row]))

@@ -38,13 +38,13 @@ class Housekeeping(Part):
     """The store as a whole."""
 
     def totals(self, now: datetime) -> Mapping[str, int]:
-        row = self._run(_TOTALS, late=self._codec.moment(now - LATE)).one()
+        (row,) = self._rows(_TOTALS, late=self._codec.moment(now - LATE))
         names = ("open", "unacknowledged", "overdue", "outbox_pending", "outbox_failed")
         return dict(zip(names, row, strict=True))
 
     def is_idle(self, now: datetime) -> bool:
-        return not self._run(_DUE, now=self._codec.moment(now)).scalar()
+        return not self._value(_DUE, now=self._codec.moment(now))
 
     def prune(self, before: datetime) -> Mapping[str, int]:
         moment = self._codec.moment(before)
-        return {name: self._run(statement, before=moment).rowcount for name, statement in _PRUNED.items()}
+        return {name: self._run(statement, before=moment) for name, statement in _PRUNED.items()}

@@ -30,11 +30,11 @@ class Incidents(Part):
         if self._dialect.name == "sqlite":
             count_up = "UPDATE counters SET value = value + :count WHERE name = 'incident_number'"
             self._run(count_up, count=count)
-            last = self._run("SELECT value FROM counters WHERE name = 'incident_number'").scalar()
+            last = self._value("SELECT value FROM counters WHERE name = 'incident_number'")
             return range(last - count + 1, last + 1)
         sequence = f'"{self._dialect.schema}".incident_number'
         query = "SELECT nextval(:sequence) FROM generate_series(1, :count)"
-        return list(self._run(query, sequence=sequence, count=count).scalars())
+        return [number for (number,) in self._rows(query, sequence=sequence, count=count)]
 
     def lock(self, numbers: Collection[int]) -> Mapping[int, Incident]:
         found = self._records(self._mappers.incident, _LOCK, numbers=self._codec.among(numbers))

@@ -38,25 +38,29 @@ class Outbox(Part):
     """Messages and runs that wait to be delivered."""
 
     def claim(self, now: datetime, by: str, lease: timedelta, limit: int) -> Sequence[Parcel]:
-        due = [self._mappers.parcel(row) for row in self._run(_DUE, now=self._codec.moment(now), limit=limit)]
+        due = [
+            self._mappers.parcel(row) for row in self._rows(_DUE, now=self._codec.moment(now), limit=limit)
+        ]
         if due:
             ids = self._codec.among([parcel.id for parcel in due])
             self._run(_CLAIM, ids=ids, by=by, until=self._codec.moment(now + lease))
         return [claimed(parcel) for parcel in due]
 
     def settle(self, settlements: Sequence[Settlement], now: datetime) -> None:
-        self._write(
-            _SETTLE,
-            [
-                {
-                    "id": settlement.id,
-                    "state": settlement.state.value,
-                    "error": clean(settlement.error),
-                    "settled_at": None
-                    if settlement.state is OutgoingState.PENDING
-                    else self._codec.moment(now),
-                    "due_at": self._codec.moment(settlement.retry_at) if settlement.retry_at else None,
-                }
-                for settlement in settlements
-            ],
+        self._leave(
+            (
+                _SETTLE,
+                [
+                    {
+                        "id": settlement.id,
+                        "state": settlement.state.value,
+                        "error": clean(settlement.error),
+                        "settled_at": None
+                        if settlement.state is OutgoingState.PENDING
+                        else self._codec.moment(now),
+                        "due_at": self._codec.moment(settlement.retry_at) if settlement.retry_at else None,
+                    }
+                    for settlement in settlements
+                ],
+            )
         )

@@ -48,7 +48,7 @@ class Polls(Part):
     """Polls of detectors."""
 
     def polls(self) -> Sequence[Poll]:
-        return [self._mappers.poll(row) for row in self._run(_ALL)]
+        return [self._mappers.poll(row) for row in self._rows(_ALL)]
 
     def ensure_polls(self, intervals: Mapping[str, timedelta], now: datetime) -> None:
         self._run(_DROP, names=self._codec.among(intervals.keys()))
@@ -59,16 +59,16 @@ class Polls(Part):
             {"name": name, "interval_us": interval // _MICROSECOND, **fresh}
             for name, interval in sorted(intervals.items())
         ]
-        self._write(_ENSURE, rows)
+        self._leave((_ENSURE, rows))
 
     def claim_polls(
         self, now: datetime, by: str, lease: timedelta, names: Collection[str] | None = None
     ) -> Sequence[Poll]:
         moment = self._codec.moment(now)
         if names is None:
-            rows = self._run(_DUE + _ORDER, now=moment)
+            rows = self._rows(_DUE + _ORDER, now=moment)
         else:
-            rows = self._run(
+            rows = self._rows(
                 _DUE + " AND name {among:names} " + _ORDER, now=moment, names=self._codec.among(names)
             )
         due = [self._mappers.poll(row) for row in rows]
@@ -80,7 +80,7 @@ class Polls(Part):
         ]
 
     def finish_poll(self, name: str, now: datetime, cursor: Mapping[str, Any] | None, error: str) -> None:
-        interval = self._run(_INTERVAL, name=name).scalar()
+        interval = self._value(_INTERVAL, name=name)
         if interval is None:  # the detector was removed meanwhile
             return
         row = {
@@ -90,4 +90,4 @@ class Polls(Part):
             "last_ok_at": None if error else self._codec.moment(now),
             "cursor": None if cursor is None else self._codec.document(cursor),
         }
-        self._write(_RELEASE, [row])
+        self._leave((_RELEASE, [row]))

@@ -73,7 +73,7 @@ class Reading(Part):
     def remediation_history(self, runbook: str, target: str, since: datetime) -> Sequence[Remediation]:
         if self._writes and self._dialect.name == "postgresql":
             # A guard is about to decide: a second one for the same target waits until the first has decided.
-            self._run(_ALONE_WITH, target=target)
+            self._rows(_ALONE_WITH, target=target)
         return self._records(
             self._mappers.remediation,
             _HISTORY,
@@ -83,4 +83,4 @@ class Reading(Part):
         )
 
     def parcels(self, number: int) -> Sequence[Parcel]:
-        return [self._mappers.parcel(row) for row in self._run(_PARCELS, number=number)]
+        return [self._mappers.parcel(row) for row in self._rows(_PARCELS, number=number)]

@@ -52,12 +52,12 @@ class Signals(Part):
     """Signals of incidents."""
 
     def record(self, sightings: Sequence[Sighting]) -> None:
-        self._write(_RECORD, [self._mappers.sighting.row(sighting) for sighting in sightings])
+        self._leave((_RECORD, [self._mappers.sighting.row(sighting) for sighting in sightings]))
 
     def seen(self, fingerprints: Collection[str]) -> Collection[tuple[str, str]]:
-        rows = self._run(_SEEN, fingerprints=self._codec.among(fingerprints))
+        rows = self._rows(_SEEN, fingerprints=self._codec.among(fingerprints))
         return {(fingerprint, occurrence) for fingerprint, occurrence in rows}
 
     def firing(self, numbers: Collection[int]) -> Mapping[int, int]:
-        rows = self._run(_FIRING, numbers=self._codec.among(numbers))
-        return dict.fromkeys(numbers, 0) | dict(rows.all())
+        rows = self._rows(_FIRING, numbers=self._codec.among(numbers))
+        return dict.fromkeys(numbers, 0) | dict(rows)
