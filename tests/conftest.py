@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -74,14 +74,36 @@ def airflow_pool(
 
 
 @pytest.fixture
-def airflow(request: pytest.FixtureRequest, airflow_pool: AirflowPool) -> Airflow:
+def airflow(request: pytest.FixtureRequest, airflow_pool: AirflowPool) -> Iterator[Airflow]:
     """A running Airflow with the keywords of the nearest marker: `@pytest.mark.airflow(auth="fab")`.
 
     Tests with the same keywords share it: give DAG runs and incidents names of your own, and start again what
     you kill. `fresh=True` in the marker gives one that nobody has used.
     """
     marker = request.node.get_closest_marker("airflow")
-    return airflow_pool.get(**(marker.kwargs if marker else {}))
+    failures = request.session.testsfailed
+    yield airflow_pool.get(**(marker.kwargs if marker else {}))
+    if request.session.testsfailed > failures or request.node.stash.get(_failed, False):
+        airflow_pool.stop()  # whatever it broke is not the next test's affair
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test of a whole Airflow runs once more when it failed: four servers and a browser on two cores starve at
+    times. What fails twice is red, and what needed its second try is named at the end of the run.
+    """
+    for item in items:
+        if item.get_closest_marker("airflow") or item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember a failure for the fixtures that clean up after it."""
+    report = yield
+    if report.failed:
+        item.stash[_failed] = True
+    return report
+
+
+_failed = pytest.StashKey[bool]()
 _numbers = itertools.count(1)

@@ -1,0 +1,58 @@
+"""Connections that are kept open between transactions."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from sqlalchemy import event, exc
+from sqlalchemy.pool import QueuePool
+
+from .connecting import Connect
+
+_IDLE = 5.0  # seconds after which a connection is tried before it is used
+
+
+class Pool:
+    """A small pool. Nothing is opened before the first use; `timeout` seconds bound a wait."""
+
+    def __init__(self, connect: Connect, driver: Any, timeout: float) -> None:
+        self._driver = driver
+        self._suspect_since = 0.0
+        self._pool = QueuePool(
+            connect,
+            pool_size=3,
+            max_overflow=7,
+            timeout=timeout,
+            recycle=1800,
+            use_lifo=True,
+            reset_on_return=None,
+        )
+        event.listen(self._pool, "checkin", self._checkin)
+        event.listen(self._pool, "checkout", self._checkout)
+
+    def take(self) -> Any:
+        """A connection: `dbapi_connection`, `close()` to give it back, and for broken ones discard()."""
+        return self._pool.connect()
+
+    def discard(self, taken: Any) -> None:
+        """Close a connection for good. The server may have restarted: the others are tried before use."""
+        self._suspect_since = time.monotonic()
+        taken.invalidate()
+
+    def close(self) -> None:
+        """Close all that are free."""
+        self._pool.dispose()
+
+    def _checkin(self, _: Any, record: Any) -> None:
+        record.info["used_at"] = time.monotonic()
+
+    def _checkout(self, connection: Any, record: Any, _: Any) -> None:
+        # Asking before every transaction would double the cost of small ones.
+        used_at = record.info.get("used_at")
+        if used_at is None or used_at > max(self._suspect_since, time.monotonic() - _IDLE):
+            return
+        try:
+            connection.cursor().execute("SELECT 1")
+        except self._driver.Error as error:
+            raise exc.DisconnectionError from error  # upon which the pool opens another one
