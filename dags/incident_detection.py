@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from airflow.sdk import DAG
 
 from incident_response.bootstrap import DETECTORS
+from incident_response.orchestration import house
 from incident_response.orchestration.sensors import PollSensor
 
 DOC = """
@@ -23,13 +24,11 @@ with DAG(
     "incident_detection",
     schedule=timedelta(minutes=1),
     start_date=datetime(2025, 1, 1, tzinfo=timezone.utc),
-    catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(minutes=5),
-    default_args={"owner": "incident-response", "retries": 0},
-    tags=["incident-response"],
     description="Lets each detector look at what it watches",
     doc_md=DOC,
+    **{name: value for name, value in house.rules().items() if name != "max_active_runs"},
 ):
     for name in DETECTORS:
         PollSensor(task_id=name, detector=name)

@@ -88,8 +88,9 @@ def airflow(request: pytest.FixtureRequest, airflow_pool: AirflowPool) -> Iterat
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test of a whole Airflow runs once more when it failed: four servers and a browser on two cores starve at
-    times. What fails twice is red, and what needed its second try is named at the end of the run.
+    """A test of a whole Airflow runs once more when it failed: four servers on two cores starve at times.
+
+    What fails twice is red, and what needed its second try is named at the end of the run.
     """
     for item in items:
         if item.get_closest_marker("airflow") or item.get_closest_marker("browser"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -115,14 +116,18 @@ def build(
 
 
 _built: dict[int, Services] = {}
+_locks: dict[int, threading.Lock] = {}
 _intakes: dict[int, Intake] = {}
 
 
 def services() -> Services:
     """The services of this process. A forked child builds its own: connections do not survive a fork."""
-    if os.getpid() not in _built:
-        _built[os.getpid()] = build(configuration.settings(), configuration.connection)
-    return _built[os.getpid()]
+    pid = os.getpid()
+    # By process, like what it guards: a lock that another thread of the parent held would stay locked in a child.
+    with _locks.setdefault(pid, threading.Lock()):
+        if pid not in _built:
+            _built[pid] = build(configuration.settings(), configuration.connection)
+        return _built[pid]
 
 
 def intake_only() -> Intake:

@@ -12,7 +12,7 @@ from incident_response.store.failures import translated
 
 
 def caught(error: Exception) -> Exception:
-    with pytest.raises(Exception) as found, translated(sqlite3):  # noqa: PT011, B017 -- any, that is the question
+    with pytest.raises(Exception) as found, translated(sqlite3):
         raise error
     return found.value
 

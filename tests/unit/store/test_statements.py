@@ -19,7 +19,8 @@ def test_postgres_gets_its_schema_its_locks_and_its_parameters():
 def test_sqlite_gets_none_of_them():
     """Its only lock is the one on everything, and sets travel as JSON."""
     assert Sqlite().statement(_STATEMENT) == (
-        "SELECT 1 FROM incidents WHERE number IN (SELECT value FROM json_each(:numbers)) AND status = :status "
+        "SELECT 1 FROM incidents WHERE number IN (SELECT value FROM json_each(:numbers)) "
+        "AND status = :status "
     )
 
 
