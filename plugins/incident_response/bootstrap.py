@@ -123,7 +123,7 @@ _intakes: dict[int, Intake] = {}
 def services() -> Services:
     """The services of this process. A forked child builds its own: connections do not survive a fork."""
     pid = os.getpid()
-    # By process, like what it guards: a lock that another thread of the parent held would stay locked in a child.
+    # By process: a lock that another thread of the parent held would stay locked in a child.
     with _locks.setdefault(pid, threading.Lock()):
         if pid not in _built:
             _built[pid] = build(configuration.settings(), configuration.connection)
