@@ -103,7 +103,10 @@ class Intake:
         quiet: dict[int, tuple[str, Incident]] = {}
         for key, (incident, group) in known.items():
             fresh = tuple(
-                s for s in group.firing if not s.occurrence or (s.fingerprint, s.occurrence) not in seen
+                s
+                for s in group.firing
+                if not s.occurrence
+                or ((s.fingerprint, s.occurrence) not in seen and not _is_late_news(s, incident))
             )
             taken[key] = Receipt(incident.number, Taken.COUNTED)
             if key in settled and not fresh:
@@ -119,16 +122,15 @@ class Intake:
             elif group.firing and group.severity.worse_than(incident.severity):
                 policy = self._policies.of(tx, incident)
                 changes.append(set_severity(incident, policy, group.severity, "system:intake", now))
-            elif not group.firing and not incident.event_like:
+            elif not group.firing and (not incident.event_like or _proof(group)):
                 quiet[incident.number] = (key, incident)
         tx.record(sightings)
         still = tx.firing(quiet.keys()) if quiet else {}
         for number, (key, incident) in quiet.items():
             if not still.get(number):
                 policy = self._policies.of(tx, incident)
-                changes.append(
-                    mitigate(incident, policy, "system:intake", now, proof="All its signals are quiet")
-                )
+                proof = _proof(known[key][1]) or "All its signals are quiet"
+                changes.append(mitigate(incident, policy, "system:intake", now, proof=proof))
                 taken[key] = Receipt(number, Taken.MITIGATED)
         if changes:
             tx.save(changes)
@@ -171,6 +173,17 @@ class Intake:
 def _is_working(incident: Incident) -> bool:
     """True while new signals of its cause are expected: not yet mitigated, not resolved."""
     return incident.status.is_open and incident.status is not Status.MITIGATED
+
+
+def _is_late_news(signal: Signal, incident: Incident) -> bool:
+    """True for a happening from before the repair, told only now: it says nothing against the repair."""
+    repaired = incident.mitigated_at or incident.resolved_at
+    return repaired is not None and signal.occurred_at < repaired
+
+
+def _proof(group: _Group) -> str:
+    """What a source that has looked says: the same run is green. Going quiet alone proves nothing."""
+    return next((str(s.details["proof"]) for s in group.signals if s.details.get("proof")), "")
 
 
 def _group(classified: Sequence[tuple[Signal, Classification]]) -> tuple[dict[str, _Group], list[str]]:

@@ -91,7 +91,7 @@ incidents = Table(
     _maybe_moment("next_due_at"),  # the earliest due point: all that the clock has to look at
     _partial("uq_incidents_open", "dedup_key", where=OPEN, unique=True),
     _partial("ix_incidents_current", "dedup_key", where=NOT_CLOSED),
-    _partial("ix_incidents_due", "next_due_at", where=ARMED),
+    _partial("ix_incidents_due", "next_due_at", "number", where=ARMED),
     _partial("ix_incidents_ended", "resolved_at", where=ENDED),
 )
 
@@ -141,7 +141,7 @@ outbox = Table(
     _maybe_moment("settled_at"),
     _text("error"),
     Index("uq_outbox_key", "key", unique=True),
-    _partial("ix_outbox_next", "next_at", where=WAITING),
+    _partial("ix_outbox_next", "next_at", "id", where=WAITING),
     Index("ix_outbox_incident", "incident"),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -101,6 +102,32 @@ def test_an_event_going_quiet_proves_nothing(house: House) -> None:
     quiet = type(signal)(signal.source, signal.labels, "quiet", START + minutes(5), firing=False)
     assert house.intake.receive([quiet], START + minutes(5))[0].reason is Taken.COUNTED
     assert house.incident(1).status is Status.TRIGGERED
+
+
+def test_a_green_run_is_a_proof(house: House) -> None:
+    """A person cleared the run by hand and it succeeded: the scan says so, and the incident resolves."""
+    signal = failed()
+    house.intake.receive([signal], START)
+    green = replace(
+        signal,
+        source="airflow_runs",
+        firing=False,
+        occurred_at=START + minutes(5),
+        details={"proof": "r1 is green"},
+    )
+    assert house.intake.receive([green], START + minutes(5))[0].reason is Taken.MITIGATED
+    house.later(minutes=11)
+    assert house.incident(1).status is Status.RESOLVED
+    assert house.incident(1).resolution == "r1 is green"
+
+
+def test_late_news_from_before_the_repair_reopens_nothing(house: House) -> None:
+    """A callback that needed minutes tells of the failure that was repaired meanwhile."""
+    house.intake.receive([failed()], START)
+    house.lifecycle.mitigate(1, "system:runbook", START + minutes(3), proof="green")
+    late = failed(task="other", source="callback", at=START + minutes(2))
+    assert house.intake.receive([late], START + minutes(4))[0].reason is Taken.KNOWN
+    assert not house.incident(1).flapping
 
 
 def test_a_resolved_signal_without_an_incident_opens_nothing(house: House) -> None:

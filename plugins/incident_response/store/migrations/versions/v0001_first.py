@@ -19,10 +19,16 @@ def upgrade(schema: str | None) -> None:
         parent = sa.ForeignKey(f"{prefix}incidents.number", ondelete="CASCADE")
         return sa.Column("incident", sa.Integer(), parent, nullable=False, primary_key=key)
 
-    def partial(name: str, table: str, column: str, condition: str, *, unique: bool = False) -> None:
+    def partial(name: str, table: str, *columns: str, condition: str, unique: bool = False) -> None:
         where = sa.text(condition)
         op.create_index(
-            name, table, [column], schema=schema, unique=unique, sqlite_where=where, postgresql_where=where
+            name,
+            table,
+            list(columns),
+            schema=schema,
+            unique=unique,
+            sqlite_where=where,
+            postgresql_where=where,
         )
 
     op.create_table(
@@ -67,11 +73,15 @@ def upgrade(schema: str | None) -> None:
         schema=schema,
     )
     partial(
-        "uq_incidents_open", "incidents", "dedup_key", "status NOT IN ('resolved', 'closed')", unique=True
+        "uq_incidents_open",
+        "incidents",
+        "dedup_key",
+        condition="status NOT IN ('resolved', 'closed')",
+        unique=True,
     )
-    partial("ix_incidents_current", "incidents", "dedup_key", "status <> 'closed'")
-    partial("ix_incidents_due", "incidents", "next_due_at", "next_due_at IS NOT NULL")
-    partial("ix_incidents_ended", "incidents", "resolved_at", "status IN ('resolved', 'closed')")
+    partial("ix_incidents_current", "incidents", "dedup_key", condition="status <> 'closed'")
+    partial("ix_incidents_due", "incidents", "next_due_at", "number", condition="next_due_at IS NOT NULL")
+    partial("ix_incidents_ended", "incidents", "resolved_at", condition="status IN ('resolved', 'closed')")
 
     op.create_table(
         "events",
@@ -125,7 +135,7 @@ def upgrade(schema: str | None) -> None:
         schema=schema,
     )
     op.create_index("uq_outbox_key", "outbox", ["key"], unique=True, schema=schema)
-    partial("ix_outbox_next", "outbox", "next_at", "state IN ('pending', 'sending')")
+    partial("ix_outbox_next", "outbox", "next_at", "id", condition="state IN ('pending', 'sending')")
     op.create_index("ix_outbox_incident", "outbox", ["incident"], schema=schema)
 
     op.create_table(
