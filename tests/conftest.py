@@ -88,12 +88,12 @@ def airflow(request: pytest.FixtureRequest, airflow_pool: AirflowPool) -> Iterat
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test of a whole Airflow runs once more when it failed: four servers on two cores starve at times.
+    """A test of real components runs once more when it failed: four servers on two cores starve at times.
 
     What fails twice is red, and what needed its second try is named at the end of the run.
     """
     for item in items:
-        if item.get_closest_marker("airflow") or item.get_closest_marker("browser"):
+        if any(item.get_closest_marker(name) for name in ("airflow", "browser", "integration")):
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 

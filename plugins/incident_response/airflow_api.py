@@ -59,7 +59,12 @@ class AirflowApi:
             raise AirflowRefused(
                 f"{method} {path}: HTTP {answer.status_code}: {answer.text[:300]}", status=answer.status_code
             )
-        return answer.json() if answer.content else None
+        if not answer.content:
+            return None
+        if "json" not in answer.headers.get("content-type", ""):
+            # Airflow answers unknown addresses with its start page, and so does a proxy with its own.
+            raise AirflowRefused(f"{method} {path}: answered by a page, not by the API", status=404)
+        return answer.json()
 
     def _send(self, method: str, path: str, token: str, **arguments: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}

@@ -8,7 +8,7 @@ connections page).
 
 from __future__ import annotations
 
-import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import lru_cache
@@ -175,21 +175,24 @@ def connection(conn_id: str) -> Connection | None:
     """An Airflow connection, None when there is none. Environment first, then what Airflow has."""
     if conn_id in _prefetched or _only_prefetched:
         return _prefetched.get(conn_id)
-    from airflow.exceptions import AirflowException, AirflowNotFoundException
+    from airflow.exceptions import AirflowException
 
     try:
-        if f"AIRFLOW_CONN_{conn_id.upper()}" in os.environ:
-            from airflow.models.connection import Connection as Model
+        if _in_task():
+            from airflow.sdk import BaseHook
 
-            text = os.environ[f"AIRFLOW_CONN_{conn_id.upper()}"]
-            return Connection.of(
-                Model.from_json(text, conn_id) if text.startswith("{") else Model(conn_id, uri=text)
-            )
-        from airflow.sdk import BaseHook
+            return Connection.of(BaseHook.get_connection(conn_id))
+        # The command line and the API server: environment, secrets backend, then Airflow's database.
+        from airflow.models.connection import Connection as Model
 
-        return Connection.of(BaseHook.get_connection(conn_id))
-    except (AirflowNotFoundException, AirflowException):
+        return Connection.of(Model.get_connection_from_secrets(conn_id))
+    except AirflowException:  # not defined
         return None
+
+
+def _in_task() -> bool:
+    """True where Airflow's database is out of reach and connections come through the task's supervisor."""
+    return hasattr(sys.modules.get("airflow.sdk.execution_time.task_runner"), "SUPERVISOR_COMMS")
 
 
 def without_secrets(url: str) -> str:

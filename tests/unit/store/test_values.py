@@ -12,7 +12,7 @@ from incident_response.domain.errors import NaiveTime
 from incident_response.store.codec import PostgresCodec, SqliteCodec
 from incident_response.store.documents import clean, dumps, plain
 
-moments = st.datetimes(timezones=st.timezones())
+moments = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.timezones())  # noqa: DTZ001
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None))
 documents = st.dictionaries(
     st.text(),
@@ -48,9 +48,12 @@ def test_moments_come_back_exactly(moment: datetime):
     """To the microsecond, in UTC."""
     codec = SqliteCodec()
     back = codec.read_moment(codec.moment(moment))
-    assert back == moment
+    there = moment.astimezone(
+        timezone.utc
+    )  # two zones are never equal in the hour that a clock change repeats
+    assert back == there
     assert back.utcoffset() == timedelta()
-    assert datetime.fromisoformat(PostgresCodec().moment(moment)) == moment
+    assert datetime.fromisoformat(PostgresCodec().moment(moment)) == there
 
 
 @given(moments, moments)

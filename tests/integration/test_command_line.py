@@ -1,0 +1,118 @@
+"""`python -m incident_response` beside a real Airflow: doctor, report, list, check, and bad input."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.deployment import Deployment, deploy
+from tests.support.postgres import PostgresServer
+from tests.support.smtp import SmtpServer
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def house(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    with (
+        SmtpServer() as smtp,
+        deploy(
+            tmp_path_factory.mktemp("commands"),
+            smtp,
+            database=postgres_server.create_database("commands_airflow"),
+            store_url=postgres_server.create_database("commands_store"),
+        ) as deployment,
+    ):
+        deployment.airflow.wait_dag("incident_detection")
+        yield deployment
+
+
+def run(house: Deployment, *arguments: str, **env: str) -> tuple[int, str]:
+    """Exit code and all output."""
+    done = subprocess.run(
+        [sys.executable, "-m", "incident_response", *arguments],
+        env=house.airflow.env | env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def test_doctor_finds_a_sound_installation_sound_and_a_paused_dag_paused(house: Deployment) -> None:
+    """From outside, with the same configuration as Airflow: store, files, login, DAGs, clock, detectors."""
+    house.until("the first scan", lambda: "last good look 20" in run(house, "doctor")[1], 60)
+    code, text = run(house, "doctor")
+    assert (code, "nothing to mend" in text) == (0, True), text
+    assert "clock@" in text
+    assert house.airflow.login.password not in text.replace(house.airflow.login.user, "")
+
+    house.airflow.patch("/api/v2/dags/incident_escalation", json={"is_paused": True}).raise_for_status()
+    code, text = run(house, "doctor")
+    house.airflow.patch("/api/v2/dags/incident_escalation", json={"is_paused": False}).raise_for_status()
+    assert code == 1
+    assert "airflow dags unpause incident_escalation" in text
+
+
+def test_a_person_reports_and_is_paged(house: Deployment) -> None:
+    """From the command line to the mail of Level 1, through the clock in the triggerer."""
+    code, text = run(house, "report", "Invoices are missing", "--severity", "P1", "--service", "billing")
+    assert code == 0, text
+    key = text.split()[-2]
+    house.until("the page", lambda: house.mails(key), 30)
+    assert house.mails(key)[0] == "level1@example.com"
+    assert "Invoices are missing" in run(house, "list")[1]
+
+
+@pytest.mark.parametrize(
+    ("env", "message"),
+    [
+        (
+            {"AIRFLOW__INCIDENT_RESPONSE__TICK_INTERVAL": "soon"},
+            "tick_interval is 'soon'; it must be a number",
+        ),
+        ({"AIRFLOW__INCIDENT_RESPONSE__STORE_URL": "mysql://x"}, "only sqlite:/// and postgresql://"),
+        (
+            {"AIRFLOW__INCIDENT_RESPONSE__INCLUDE_FOLDER": "/nowhere"},
+            "the folder include/ was not found at /nowhere",
+        ),
+        (
+            {"AIRFLOW__INCIDENT_RESPONSE__STORE_URL": "postgresql+psycopg2://u:hunter2@127.0.0.1:1/x"},
+            "The store is away",
+        ),
+    ],
+)
+def test_bad_settings_are_named_with_their_remedy(
+    house: Deployment, env: dict[str, str], message: str
+) -> None:
+    """One line, no traceback, no password."""
+    code, text = run(house, "list", **env)
+    assert code == 1
+    assert message in text
+    assert "Traceback" not in text
+    assert "hunter2" not in text
+
+
+def test_an_old_schema_is_refused_with_the_command(house: Deployment, postgres_url: str) -> None:
+    """An empty PostgreSQL database; after `migrate` it works."""
+    env = {"AIRFLOW__INCIDENT_RESPONSE__STORE_URL": postgres_url}
+    code, text = run(house, "list", **env)
+    assert (code, "python -m incident_response migrate" in text) == (1, True), text
+    assert run(house, "migrate", **env)[0] == 0
+    assert run(house, "list", **env) == (0, "0 open\n")
+
+
+def test_check_names_a_broken_file(house: Deployment, tmp_path: Path) -> None:
+    """File, line, field, remedy."""
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy" / "escalation.yaml").write_text("version: 1\nzone: Europe/Atlantis\n")
+    (tmp_path / "policy" / "classification.yaml").write_text("version: 1\nrules: []\n")
+    code, text = run(house, "check", AIRFLOW__INCIDENT_RESPONSE__INCLUDE_FOLDER=str(tmp_path))
+    assert code == 1
+    assert "escalation.yaml:2: zone: 'Europe/Atlantis' is no IANA time zone" in text
