@@ -38,9 +38,9 @@ def render(parcel_: Parcel) -> Message:
     templates = Templates(INCLUDE / "templates", lambda: "Europe/Stockholm", "https://airflow.test/incidents")
     change = opened(START)
     if parcel_.outgoing.template == "status_update":
-        change = post_update(change.incident, policy(), "half of it is back", "ann", START)
+        change = post_update(change.incident, policy(), "half of it is back", "operator", START)
     if parcel_.outgoing.template == "resolution":
-        change = resolve(change.incident, policy(), "ann", START, resolution="restarted")
+        change = resolve(change.incident, policy(), "operator", START, resolution="restarted")
     return templates.message(parcel_, change.incident, change.events)
 
 

@@ -38,19 +38,19 @@ def full(number: int) -> Incident:
     """One with a value in every field."""
     moments = {kind.value: after(60 + place) for place, kind in enumerate(TimerKind)}
     return incident(
-        number, title="Ünï ✓", status=Status.MITIGATED, level=3, owner="ann", runbook="restart",
+        number, title="Ünï ✓", status=Status.MITIGATED, level=3, owner="operator", runbook="restart",
         event_like=True, labels={"dag_id": "sales"}, **moments, pages=2, remediations=3, reopenings=4,
-        flapping=True, acknowledged_at=after(1), acknowledged_by="bob", mitigated_at=after(2),
+        flapping=True, acknowledged_at=after(1), acknowledged_by="developer", mitigated_at=after(2),
         resolved_at=after(3), resolution="mended", closed_at=after(4), review={"root_cause": "disk"},
     )  # fmt: skip
 
 
 def event(text: str = "said", at: datetime = NOW, **data: Any) -> TimelineEvent:
-    return TimelineEvent(at, EventKind.NOTE, "ann", text, data)
+    return TimelineEvent(at, EventKind.NOTE, "operator", text, data)
 
 
 def outgoing(number: int, key: str, due_at: datetime = NOW, **data: Any) -> Outgoing:
-    return Outgoing(key, number, OutgoingKind.PAGE, "console", "ann", "page", due_at, data)
+    return Outgoing(key, number, OutgoingKind.PAGE, "console", "operator", "page", due_at, data)
 
 
 def firing(number: int, kind: TimerKind = TimerKind.PAGE, due_at: datetime = NOW) -> Firing:

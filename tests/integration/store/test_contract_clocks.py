@@ -186,7 +186,7 @@ def test_what_is_old_enough_goes(store: Store):
         changed(store, change.remediation(remediation(number)))
     with store.transaction() as tx:
         tx.record([sighting(1), sighting(3)])
-        tx.begin_effect("e1", 1, "ann", NOW)
+        tx.begin_effect("e1", 1, "operator", NOW)
         parcels = {p.outgoing.incident: p.id for p in tx.claim(NOW, "clock", LEASE, 10)}
         tx.settle([Settlement(parcels[3], OutgoingState.DELIVERED)], NOW)
         tx.beat(Heartbeat("clock@a:1", NOW, NOW))
@@ -200,4 +200,4 @@ def test_what_is_old_enough_goes(store: Store):
         assert (len(tx.timeline(3)), len(tx.sightings(3)), len(tx.remediations(3))) == (1, 1, 1)
         assert (tx.parcels(3), tx.firings(3), tx.heartbeats(after(-1e6))) == ([], [], [])
         assert tx.seen(["f1"]) == set()
-        assert tx.begin_effect("e1", 3, "ann", NOW) is None
+        assert tx.begin_effect("e1", 3, "operator", NOW) is None

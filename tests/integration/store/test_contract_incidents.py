@@ -176,7 +176,7 @@ def test_due_incidents_come_most_overdue_first(store: Store):
 def test_a_change_is_saved_with_all_that_comes_with_it(store: Store):
     """Record, facts, messages, timers that fired, remediations."""
     opened(store, incident(1, page_at=NOW), incident(2))
-    after_it = incident(1, status=Status.ACKNOWLEDGED, owner="ann", escalate_at=after(60))
+    after_it = incident(1, status=Status.ACKNOWLEDGED, owner="operator", escalate_at=after(60))
     change = Change(
         after_it,
         events=(event("one"), event("two")),

@@ -145,16 +145,16 @@ def test_claimers_never_share_a_message(store: Store):
 def test_an_effect_is_begun_once(store: Store):
     """The key is written before the effect is tried; whoever finds it learns how far it came."""
     with store.transaction() as tx:
-        assert tx.begin_effect("INC-1:1:clear", 1, "ann", NOW) is None
-        assert tx.begin_effect("INC-1:1:restart", 1, "ann", NOW) is None
+        assert tx.begin_effect("INC-1:1:clear", 1, "operator", NOW) is None
+        assert tx.begin_effect("INC-1:1:restart", 1, "operator", NOW) is None
     with store.transaction() as tx:
-        assert tx.begin_effect("INC-1:1:clear", 1, "bob", after(1)) == "begun"
+        assert tx.begin_effect("INC-1:1:clear", 1, "developer", after(1)) == "begun"
         tx.end_effect("INC-1:1:clear", after(2), {"cleared": ["load"]})
         tx.end_effect("never begun", after(2), {})
     with store.transaction() as tx:
-        assert tx.begin_effect("INC-1:1:clear", 1, "bob", after(3)) == "done"
-        assert tx.begin_effect("INC-1:1:restart", 1, "bob", after(3)) == "begun"
-        assert tx.begin_effect("never begun", 1, "bob", after(3)) is None
+        assert tx.begin_effect("INC-1:1:clear", 1, "developer", after(3)) == "done"
+        assert tx.begin_effect("INC-1:1:restart", 1, "developer", after(3)) == "begun"
+        assert tx.begin_effect("never begun", 1, "developer", after(3)) is None
 
 
 def test_many_at_once_begin_an_effect_once(store: Store):
@@ -162,7 +162,7 @@ def test_many_at_once_begin_an_effect_once(store: Store):
 
     def begin(_: int) -> str | None:
         with store.transaction() as tx:
-            return tx.begin_effect("key", 1, "ann", NOW)
+            return tx.begin_effect("key", 1, "operator", NOW)
 
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(begin, range(12)))

@@ -24,7 +24,7 @@ from tests.support.shipped import library, opened, policy
 START = datetime(2026, 11, 23, 2, 0, tzinfo=timezone.utc)
 POLICY = policy()
 RUNBOOK = library().runbooks()["dag-failure-recovery"]
-ANN = "ann"
+OPERATOR = "operator"
 
 
 def minutes(count: float) -> timedelta:
@@ -63,7 +63,7 @@ def test_an_unacknowledged_p1_pages_every_level() -> None:
 def test_acknowledging_stops_the_first_clock_never_the_ladder() -> None:
     """Acknowledged after five minutes: no missed target, but Level 2, 3 and 4 by the ladder."""
     incident, before = run(opened(START).incident, START + minutes(5))
-    incident = commands.acknowledge(incident, POLICY, ANN, START + minutes(5)).incident
+    incident = commands.acknowledge(incident, POLICY, OPERATOR, START + minutes(5)).incident
     _, after = run(incident, START + minutes(119))
     assert pages(before) == [(0, 1)]
     assert pages(after) == [(60, 2)]
@@ -72,7 +72,7 @@ def test_acknowledging_stops_the_first_clock_never_the_ladder() -> None:
 def test_an_acknowledgement_expires_and_asks_again() -> None:
     """Two hours after the acknowledgement of a P1 the level in charge is paged again."""
     incident, _ = run(opened(START).incident, START)
-    incident = commands.acknowledge(incident, POLICY, ANN, START + minutes(1)).incident
+    incident = commands.acknowledge(incident, POLICY, OPERATOR, START + minutes(1)).incident
     incident, changes = run(incident, START + minutes(121))
     assert incident.status is Status.TRIGGERED
     assert (121, 3) in pages(changes)
@@ -80,8 +80,8 @@ def test_an_acknowledgement_expires_and_asks_again() -> None:
 
 def test_a_sign_of_work_renews_the_acknowledgement() -> None:
     """A note says that somebody is awake."""
-    incident = commands.acknowledge(opened(START).incident, POLICY, ANN, START + minutes(1)).incident
-    incident = commands.add_note(incident, POLICY, "looking", ANN, START + minutes(100)).incident
+    incident = commands.acknowledge(opened(START).incident, POLICY, OPERATOR, START + minutes(1)).incident
+    incident = commands.add_note(incident, POLICY, "looking", OPERATOR, START + minutes(100)).incident
     assert incident.acknowledgement_expires_at == START + minutes(220)
 
 
@@ -131,7 +131,7 @@ def test_causes_jump_to_their_level(cause: Cause) -> None:
     """Code → Development, infrastructure → Infrastructure, security and business → Management (procedures
     §4.1).
     """
-    change = commands.escalate(opened(START).incident, POLICY, ANN, START, cause=cause)
+    change = commands.escalate(opened(START).incident, POLICY, OPERATOR, START, cause=cause)
     assert change.incident.level == cause.level
     assert pages([change])[-1] == (0, cause.level)
 
@@ -170,7 +170,7 @@ def test_raising_a_severity_never_makes_anything_due_later(
     """
     now = START + minutes(minute)
     incident, _ = run(opened(START, before).incident, now)
-    raised = commands.set_severity(incident, POLICY, after, ANN, now).incident
+    raised = commands.set_severity(incident, POLICY, after, OPERATOR, now).incident
     if not after.worse_than(before):
         return
     for kind in TimerKind:
@@ -180,21 +180,21 @@ def test_raising_a_severity_never_makes_anything_due_later(
 
 Do = Callable[[Incident, datetime], Change]
 COMMANDS: dict[str, Do] = {
-    "acknowledge": lambda i, n: commands.acknowledge(i, POLICY, ANN, n),
-    "investigate": lambda i, n: commands.investigate(i, POLICY, ANN, n),
-    "assign": lambda i, n: commands.assign(i, POLICY, ANN, "bob", n),
-    "take": lambda i, n: commands.assign(i, POLICY, ANN, ANN, n),
-    "note": lambda i, n: commands.add_note(i, POLICY, "note", ANN, n),
-    "update": lambda i, n: commands.post_update(i, POLICY, "update", ANN, n),
-    "raise": lambda i, n: commands.set_severity(i, POLICY, Severity.P1, ANN, n),
-    "lower": lambda i, n: commands.set_severity(i, POLICY, Severity.P4, ANN, n),
-    "escalate": lambda i, n: commands.escalate(i, POLICY, ANN, n),
-    "security": lambda i, n: commands.escalate(i, POLICY, ANN, n, cause=Cause.SECURITY),
-    "mitigate": lambda i, n: commands.mitigate(i, POLICY, ANN, n, proof="quiet"),
-    "resolve": lambda i, n: commands.resolve(i, POLICY, ANN, n),
-    "reopen": lambda i, n: commands.reopen(i, POLICY, ANN, n, reason="back"),
-    "close": lambda i, n: commands.close(i, POLICY, ANN, n),
-    "review": lambda i, n: commands.review(i, POLICY, "root_cause", "a cause", ANN, n),
+    "acknowledge": lambda i, n: commands.acknowledge(i, POLICY, OPERATOR, n),
+    "investigate": lambda i, n: commands.investigate(i, POLICY, OPERATOR, n),
+    "assign": lambda i, n: commands.assign(i, POLICY, OPERATOR, "developer", n),
+    "take": lambda i, n: commands.assign(i, POLICY, OPERATOR, OPERATOR, n),
+    "note": lambda i, n: commands.add_note(i, POLICY, "note", OPERATOR, n),
+    "update": lambda i, n: commands.post_update(i, POLICY, "update", OPERATOR, n),
+    "raise": lambda i, n: commands.set_severity(i, POLICY, Severity.P1, OPERATOR, n),
+    "lower": lambda i, n: commands.set_severity(i, POLICY, Severity.P4, OPERATOR, n),
+    "escalate": lambda i, n: commands.escalate(i, POLICY, OPERATOR, n),
+    "security": lambda i, n: commands.escalate(i, POLICY, OPERATOR, n, cause=Cause.SECURITY),
+    "mitigate": lambda i, n: commands.mitigate(i, POLICY, OPERATOR, n, proof="quiet"),
+    "resolve": lambda i, n: commands.resolve(i, POLICY, OPERATOR, n),
+    "reopen": lambda i, n: commands.reopen(i, POLICY, OPERATOR, n, reason="back"),
+    "close": lambda i, n: commands.close(i, POLICY, OPERATOR, n),
+    "review": lambda i, n: commands.review(i, POLICY, "root_cause", "a cause", OPERATOR, n),
     "runbook": lambda i, n: commands.request_remediation(i, POLICY, RUNBOOK, "t", "system:triage", n),
 }
 steps = st.lists(st.tuples(st.sampled_from([*COMMANDS, "clock"]), st.integers(0, 300)), max_size=30)
@@ -252,9 +252,9 @@ def _assert_sane(incident: Incident) -> None:
 
 def test_only_open_incidents_escalate() -> None:
     """The error says what the incident is."""
-    resolved = commands.resolve(opened(START).incident, POLICY, ANN, START).incident
+    resolved = commands.resolve(opened(START).incident, POLICY, OPERATOR, START).incident
     with pytest.raises(IllegalTransition, match="INC-1 is resolved"):
-        commands.escalate(resolved, POLICY, ANN, START)
+        commands.escalate(resolved, POLICY, OPERATOR, START)
 
 
 def test_empty_and_endless_texts_are_refused() -> None:
@@ -262,13 +262,13 @@ def test_empty_and_endless_texts_are_refused() -> None:
     incident = opened(START).incident
     for text in ("  ", "x" * 20_001):
         with pytest.raises(BadInput, match="nothing was changed"):
-            commands.add_note(incident, POLICY, text, ANN, START)
+            commands.add_note(incident, POLICY, text, OPERATOR, START)
 
 
 def test_the_resolution_is_told_to_everybody_who_was_paged() -> None:
     """Levels 1 and 2 and the stakeholders of a P1 hear that it is over."""
     incident, _ = run(opened(START).incident, START + minutes(15))
-    told = commands.resolve(incident, POLICY, ANN, START + minutes(16)).outgoing
+    told = commands.resolve(incident, POLICY, OPERATOR, START + minutes(16)).outgoing
     assert {o.receiver for o in told} == {"operations", "development", "stakeholders"}
 
 

@@ -92,7 +92,7 @@ def test_a_page_for_something_over_is_skipped(house: House) -> None:
     house.post.broken = True
     house.intake.receive([down()], START)
     house.later(seconds=1)
-    house.lifecycle.resolve(1, "ann", house.now)
+    house.lifecycle.resolve(1, "operator", house.now)
     house.post.broken = False
     house.later(minutes=10)
     assert not [key for _, _, key in house.post.sent if ":page:" in key]
@@ -166,7 +166,7 @@ def test_the_guard_refuses_with_a_name_and_pages(house: House, prepare: str, rea
     """The reason is in the timeline, and a person was paged."""
     house.intake.receive([failed(dag="small")], START)
     if prepare == "flapping":
-        house.lifecycle.resolve(1, "ann", START)
+        house.lifecycle.resolve(1, "operator", START)
         house.intake.receive([failed(dag="small", attempt=2)], START + timedelta(minutes=1))
     for number in range(1, {"cooldown": 2, "attempts": 3}.get(prepare, 1)):
         heal(house, number)
@@ -197,8 +197,8 @@ def test_effects_are_claimed_before_they_are_tried(house: House) -> None:
 def test_missing_things_are_named(house: House) -> None:
     """No incident, no runbook: a message, and nothing happens."""
     with pytest.raises(IncidentNotFound, match="INC-9"):
-        house.lifecycle.acknowledge(9, "ann", START)
+        house.lifecycle.acknowledge(9, "operator", START)
     house.intake.receive([down()], START)
     with pytest.raises(RunbookNotFound, match="doctor"):
-        house.remediations.request(1, "ann", START)
+        house.remediations.request(1, "operator", START)
     assert house.incident(1).remediations == 0

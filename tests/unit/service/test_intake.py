@@ -50,7 +50,7 @@ def test_a_flood_of_mapped_tasks_is_one_incident(house: House) -> None:
 def test_what_was_dealt_with_stays_dealt_with(house: House) -> None:
     """The scan sees a failure again whose incident a person has resolved: nothing happens."""
     house.intake.receive([failed()], START)
-    house.lifecycle.resolve(1, "ann", START + minutes(1))
+    house.lifecycle.resolve(1, "operator", START + minutes(1))
     again = house.intake.receive([failed(source="airflow_runs")], START + minutes(2))[0]
     assert again.reason is Taken.KNOWN
     assert house.incident(1).status is Status.RESOLVED
@@ -61,7 +61,7 @@ def test_what_was_dealt_with_stays_dealt_with(house: House) -> None:
 def test_a_new_happening_inside_the_window_reopens_flapping(house: House) -> None:
     """The next try fails after the resolution."""
     house.intake.receive([failed()], START)
-    house.lifecycle.resolve(1, "ann", START + minutes(1))
+    house.lifecycle.resolve(1, "operator", START + minutes(1))
     again = house.intake.receive([failed(attempt=2, at=START + minutes(2))], START + minutes(2))[0]
     assert again == Receipt(1, Taken.REOPENED)
     assert house.incident(1).flapping
@@ -70,15 +70,15 @@ def test_a_new_happening_inside_the_window_reopens_flapping(house: House) -> Non
 def test_a_new_happening_after_the_window_is_a_new_incident(house: House) -> None:
     """Tomorrow's failure is tomorrow's incident."""
     house.intake.receive([failed()], START)
-    house.lifecycle.resolve(1, "ann", START + minutes(1))
+    house.lifecycle.resolve(1, "operator", START + minutes(1))
     assert house.intake.receive([failed(run="r2")], START + minutes(62))[0] == Receipt(2, Taken.OPENED)
 
 
 def test_a_closed_incident_is_never_reopened(house: House) -> None:
     """The same cause opens a new one."""
     house.intake.receive([down()], START)
-    house.lifecycle.resolve(1, "ann", START)
-    house.lifecycle.close(1, "ann", START)
+    house.lifecycle.resolve(1, "operator", START)
+    house.lifecycle.close(1, "operator", START)
     assert house.intake.receive([down()], START + minutes(1))[0] == Receipt(2, Taken.OPENED)
 
 
