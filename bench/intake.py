@@ -43,7 +43,7 @@ def figures(database: str, url: str, rounds: int) -> Iterator[Figure]:
     """Intake against the floor, for each kind of signal, one by one and in hundreds."""
     store = SqlStore(url)
     store.migrate()
-    library = Library(REPOSITORY / "include")
+    library = Library(REPOSITORY / "include", fresh_for=1.0)
     intake = Intake(store, library.rules, PolicyBook(library))
     floor = Floor(url)
     for kind, make in KINDS.items():

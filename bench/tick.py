@@ -64,7 +64,7 @@ class Subject:
     def __init__(self, url: str, size: int) -> None:
         self.store = SqlStore(url, timeout=60)
         self.store.migrate()
-        library, outside = Library(REPOSITORY / "include"), _Outside()
+        library, outside = Library(REPOSITORY / "include", fresh_for=1.0), _Outside()
         self._policies = PolicyBook(library)
         intake = Intake(self.store, library.rules, self._policies)
         channels = dict.fromkeys(("console", "email"), outside)

@@ -76,7 +76,7 @@ def make_store(settings: Settings) -> SqlStore:
 
 def make_library(settings: Settings) -> Library:
     """The library of include/. Raises PolicyError when the folder is missing."""
-    return Library(find_folder(settings.include_folder, PACKAGE))
+    return Library(find_folder(settings.include_folder, PACKAGE), fresh_for=1.0)
 
 
 def build(

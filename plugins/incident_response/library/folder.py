@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -47,10 +48,15 @@ def find_folder(setting: str, package: Path) -> Path:
 
 
 class Library:
-    """The files of one include/ folder. Thread-safe; each question costs a stat of the files it is about."""
+    """The files of one include/ folder. Thread-safe; a changed file is seen after `fresh_for` seconds."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, fresh_for: float = 0.0) -> None:
+        """`fresh_for` 0 looks at the file at every question, which each signal would pay for."""
         self.folder = folder
+        self._escalation = folder / "policy" / "escalation.yaml"
+        self._classification = folder / "policy" / "classification.yaml"
+        self._fresh_for = fresh_for
+        self._looked: dict[Path, float] = {}
         self._entries: dict[Path, _Entry] = {}
         self._lock = threading.Lock()
 
@@ -59,7 +65,7 @@ class Library:
 
         Raises PolicyError without any.
         """
-        path = self.folder / "policy" / "escalation.yaml"
+        path = self._escalation
         entry = self._entry(path, lambda: escalation_file.policy(read(path, escalation_file.EscalationFile)))
         if entry.value is None:
             assert entry.problem is not None
@@ -72,7 +78,7 @@ class Library:
 
     def rules(self) -> Sequence[Rule]:
         """The classification rules; while the file is broken the last good ones, else a sane minimum."""
-        path = self.folder / "policy" / "classification.yaml"
+        path = self._classification
         model = classification_file.ClassificationFile
         entry = self._entry(path, lambda: classification_file.rules(read(path, model)))
         return entry.value or classification_file.FALLBACK
@@ -108,7 +114,7 @@ class Library:
             PolicyError(
                 f"rule {rule.name!r} names the runbook {rule.runbook!r}, which is missing or broken; "
                 "its incidents go to people at once",
-                file=str(self.folder / "policy" / "classification.yaml"),
+                file=str(self._classification),
                 line=1,
                 field="runbook",
             )
@@ -139,12 +145,16 @@ class Library:
         return self._entry(path, load)
 
     def _entry(self, path: Path, load: Callable[[], Any]) -> _Entry:
+        before, now = self._entries.get(path), time.monotonic()
+        if before is not None and now - self._looked[path] < self._fresh_for:
+            return before
         try:
             stat = path.stat()
             stamp = (stat.st_mtime_ns, stat.st_size)
         except OSError:
             stamp = (0, -1)
         with self._lock:
+            self._looked[path] = now
             before = self._entries.get(path)
             if before is not None and before.stamp == stamp:
                 return before
