@@ -4,7 +4,7 @@ once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
@@ -65,6 +65,17 @@ class Change:
     def fired(self, *firings: Firing) -> Change:
         """Record timers that came due."""
         return replace(self, firings=(*self.firings, *firings))
+
+    def then(self, command: Callable[[Incident], Change]) -> Change:
+        """Run `command` on the record this leaves; keep both sets of facts and messages."""
+        after = command(self.incident)
+        return Change(
+            after.incident,
+            (*self.events, *after.events),
+            (*self.outgoing, *after.outgoing),
+            (*self.firings, *after.firings),
+            (*self.remediations, *after.remediations),
+        )
 
     def remediation(self, remediation: Remediation) -> Change:
         """Insert or update one remediation."""

@@ -6,7 +6,7 @@ Every command leaves all due points right, so no caller arms or disarms a timer 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from .changes import Change
@@ -19,7 +19,8 @@ from .runbooks import Remediation, RemediationState, Runbook
 from .severities import Severity
 from .signals import Signal
 from .timeline import EventKind
-from .timers import Firing, TimerKind
+from .timers import TimerKind
+from .times import in_words
 
 RESPONSE_DAG = "incident_response"
 ESCALATION_DAG = "incident_escalation"
@@ -241,7 +242,7 @@ def mitigate(
         remediation_by=None,
     )
     return Change(after).event(
-        now, EventKind.MITIGATED, by, f"{proof}; resolved if nothing new comes within {_length(hold)}"
+        now, EventKind.MITIGATED, by, f"{proof}; resolved if nothing new comes within {in_words(hold)}"
     )
 
 
@@ -348,135 +349,13 @@ def remediation_ended(
     if not incident.status.is_open or incident.status is Status.MITIGATED:
         return change
     if ended.state is RemediationState.SUCCEEDED:
-        return _then(
-            change, lambda i: mitigate(i, policy, by, now, proof=ended.reason, hold=runbook.hold_down)
-        )
+        return change.then(lambda i: mitigate(i, policy, by, now, proof=ended.reason, hold=runbook.hold_down))
     if ended.state is RemediationState.REFUSED:
         if incident.pages or incident.status is not Status.TRIGGERED:
             return change
         return page(change, policy, incident.level, f"not repaired: {ended.reason}", now, now)
     reason = f"runbook {runbook.name} {ended.state.value}: {ended.reason}"[:300]
-    return _then(change, lambda i: escalate(i, policy, by, now, to=runbook.escalate_to, reason=reason))
-
-
-def fire(incident: Incident, policy: EscalationPolicy, kind: TimerKind, by: str, now: datetime) -> Change:
-    """Act on a due timer: exactly once, because acting disarms or re-arms it. `by` names who came first."""
-    due = getattr(incident, kind.value)
-    if due is None or due > now:
-        return Change(incident)
-    firing = Firing(incident.number, kind, due, now, by)
-    return _FIRED[kind](incident.evolve(**{kind.value: None}), policy, now, due).fired(firing)
-
-
-def _fire_page(incident: Incident, policy: EscalationPolicy, now: datetime, due: datetime) -> Change:
-    change = Change(incident)
-    if incident.level > 1 and not incident.pages:
-        change = page(change, policy, 1, "new incident", now, due)
-    reason = "trouble is back" if incident.reopenings else "new incident"
-    return page(change, policy, incident.level, reason, now, due)
-
-
-def _fire_acknowledge(incident: Incident, policy: EscalationPolicy, now: datetime, due: datetime) -> Change:
-    """Nobody took it in time: page again and escalate one level; the next level gets the same time."""
-    change = Change(incident).event(
-        now, EventKind.OVERDUE, "system:clock", "Acknowledge target missed", due_at=due.isoformat()
-    )
-    if incident.level < TOP_LEVEL:
-        change = page(change, policy, incident.level, "not acknowledged in time", now, due)
-    change = _then(
-        change,
-        lambda i: escalate(i, policy, "system:clock", now, reason="acknowledge target missed", due=due),
-    )
-    return change.evolve(acknowledge_by=policy.due(now, policy.targets[incident.severity].acknowledge))
-
-
-def _fire_expiry(incident: Incident, policy: EscalationPolicy, now: datetime, due: datetime) -> Change:
-    """An acknowledgement does not last for ever: ask again."""
-    after = incident.to(
-        Status.TRIGGERED, acknowledge_by=policy.due(now, policy.targets[incident.severity].acknowledge)
-    )
-    change = Change(after).event(
-        now, EventKind.EXPIRED, "system:clock", f"Acknowledgement by {incident.acknowledged_by} expired"
-    )
-    return page(change, policy, incident.level, "acknowledgement expired", now, due)
-
-
-def _fire_ladder(incident: Incident, policy: EscalationPolicy, now: datetime, due: datetime) -> Change:
-    rung = policy.next_rung(incident.severity, incident.level, incident.started_at)
-    to = rung[0] if rung else TOP_LEVEL
-    return escalate(
-        incident,
-        policy,
-        "system:clock",
-        now,
-        to=to,
-        reason=f"unresolved for {_length(now - incident.started_at)}",
-        due=due,
-    )
-
-
-def _fire_resolve(incident: Incident, policy: EscalationPolicy, now: datetime, due: datetime) -> Change:
-    change = Change(incident).event(
-        now, EventKind.OVERDUE, "system:clock", "Resolve target missed", due_at=due.isoformat()
-    )
-    if incident.status is Status.MITIGATED:
-        return change
-    return page(change, policy, incident.level, "resolve target missed", now, due)
-
-
-def _fire_update(incident: Incident, policy: EscalationPolicy, now: datetime, due: datetime) -> Change:
-    """Remind those who answer that stakeholders are owed an update, and again after the same time."""
-    every = policy.targets[incident.severity].update_every
-    change = Change(incident.evolve(update_due_at=policy.due(now, every) if every else None)).event(
-        now, EventKind.OVERDUE, "system:clock", "Status update to stakeholders is due", due_at=due.isoformat()
-    )
-    name = f"reminder:{due.isoformat(timespec='milliseconds')}"
-    receivers = policy.level(incident.level).receivers
-    return notice(change, receivers, "update_reminder", name, now, "A status update is due")
-
-
-def _fire_remediation(incident: Incident, policy: EscalationPolicy, now: datetime, due: datetime) -> Change:
-    return escalate(
-        incident,
-        policy,
-        "system:clock",
-        now,
-        reason="the runbook did not end in time, its effect is unknown",
-        due=due,
-    )
-
-
-def _fire_hold(incident: Incident, policy: EscalationPolicy, now: datetime, due: datetime) -> Change:
-    return resolve(incident, policy, "system:clock", now)
-
-
-def _fire_close(incident: Incident, policy: EscalationPolicy, now: datetime, due: datetime) -> Change:
-    return close(incident, policy, "system:clock", now)
-
-
-_FIRED: Mapping[TimerKind, Callable[[Incident, EscalationPolicy, datetime, datetime], Change]] = {
-    TimerKind.PAGE: _fire_page,
-    TimerKind.ACKNOWLEDGE: _fire_acknowledge,
-    TimerKind.ACKNOWLEDGEMENT_EXPIRY: _fire_expiry,
-    TimerKind.LADDER: _fire_ladder,
-    TimerKind.RESOLVE: _fire_resolve,
-    TimerKind.UPDATE: _fire_update,
-    TimerKind.REMEDIATION: _fire_remediation,
-    TimerKind.HOLD: _fire_hold,
-    TimerKind.CLOSE: _fire_close,
-}
-
-
-def _then(change: Change, command: Callable[[Incident], Change]) -> Change:
-    """Run `command` on what `change` left; keep both sets of facts and messages."""
-    after = command(change.incident)
-    return Change(
-        after.incident,
-        (*change.events, *after.events),
-        (*change.outgoing, *after.outgoing),
-        (*change.firings, *after.firings),
-        (*change.remediations, *after.remediations),
-    )
+    return change.then(lambda i: escalate(i, policy, by, now, to=runbook.escalate_to, reason=reason))
 
 
 def _arm_ladder(change: Change, policy: EscalationPolicy) -> Change:
@@ -508,10 +387,3 @@ def _said(text: str) -> str:
     if len(text) > 20_000:
         raise BadInput(f"the text has {len(text)} characters, 20000 are kept; nothing was changed")
     return text.strip()
-
-
-def _length(length: timedelta) -> str:
-    seconds = int(length.total_seconds())
-    if seconds < 120:
-        return f"{seconds} s"
-    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h {seconds % 3600 // 60} min"

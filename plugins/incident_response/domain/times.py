@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from .errors import NaiveTime
 
@@ -19,3 +19,11 @@ def utc(moment: datetime) -> datetime:
 def earliest(*moments: datetime | None) -> datetime | None:
     """The earliest of the moments that are set, None when none is."""
     return min((moment for moment in moments if moment is not None), default=None)
+
+
+def in_words(length: timedelta) -> str:
+    """`90 s`, `15 min`, `4 h 20 min`: as exact as a person needs it."""
+    seconds = int(length.total_seconds())
+    if seconds < 120:
+        return f"{seconds} s"
+    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h {seconds % 3600 // 60} min"

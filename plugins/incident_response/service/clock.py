@@ -8,9 +8,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from incident_response.domain.changes import Change
-from incident_response.domain.commands import fire
+from incident_response.domain.due import fire
 from incident_response.domain.errors import StoreUnavailable
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Heartbeat, Spool, Store, Transaction
@@ -105,14 +106,7 @@ class Clock:
         policy = self._policies.of(tx, incident)
         whole = Change(incident)
         while (timers := whole.incident.timers) and timers[0].due_at <= now:
-            change = fire(whole.incident, policy, timers[0].kind, by, now)
-            whole = Change(
-                change.incident,
-                (*whole.events, *change.events),
-                (*whole.outgoing, *change.outgoing),
-                (*whole.firings, *change.firings),
-                (*whole.remediations, *change.remediations),
-            )
+            whole = whole.then(partial(fire, policy=policy, kind=timers[0].kind, by=by, now=now))
         return whole
 
     def take_spooled(self, now: datetime, files: int = 200) -> int:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from incident_response.domain import commands
+from incident_response.domain import commands, due
 from incident_response.domain.changes import Change, OutgoingKind
 from incident_response.domain.errors import BadInput, IllegalTransition
 from incident_response.domain.escalation import Cause
@@ -36,7 +36,7 @@ def run(incident: Incident, until: datetime, since: datetime = START) -> tuple[I
     changes = []
     while (timers := incident.timers) and timers[0].due_at <= until:
         now = max(timers[0].due_at, since)
-        change = commands.fire(incident, POLICY, timers[0].kind, "clock@test", now)
+        change = due.fire(incident, POLICY, timers[0].kind, "clock@test", now)
         incident = change.incident
         changes.append(change)
     return incident, changes
@@ -122,7 +122,7 @@ def test_a_runbook_that_never_ends_pages() -> None:
     """No word within its time limit: its effect is unknown, people are paged."""
     incident = opened(START, Severity.P3, runbook=RUNBOOK.name).incident
     asked = commands.request_remediation(incident, POLICY, RUNBOOK, "t", "system:triage", START)
-    late = commands.fire(asked.incident, POLICY, TimerKind.REMEDIATION, "c", START + RUNBOOK.time_limit)
+    late = due.fire(asked.incident, POLICY, TimerKind.REMEDIATION, "c", START + RUNBOOK.time_limit)
     assert [level for _, level in pages([late])] == [1, 2]
 
 
@@ -141,7 +141,7 @@ def test_a_late_clock_pages_everybody_owed_and_nobody_twice() -> None:
     incident, changes = run(opened(START).incident, START)
     late = START + timedelta(hours=5)
     while (timers := incident.timers) and timers[0].due_at <= late:
-        change = commands.fire(incident, POLICY, timers[0].kind, "clock@test", late)
+        change = due.fire(incident, POLICY, timers[0].kind, "clock@test", late)
         changes.append(change)
         incident = change.incident
     keys = [o.key for change in changes for o in change.outgoing]
