@@ -17,6 +17,7 @@ class Connection:
     port: int | None = None
     schema: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    conn_type: str = ""  # Airflow's: postgres, mysql, sqlite, http, …
 
     @classmethod
     def of(cls, found: Any) -> Connection:
@@ -28,6 +29,7 @@ class Connection:
             port=found.port,
             schema=found.schema or "",
             extra=dict(found.extra_dejson or {}),
+            conn_type=getattr(found, "conn_type", "") or "",
         )
 
     @property

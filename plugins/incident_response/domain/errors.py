@@ -70,6 +70,14 @@ class AirflowRefused(IncidentResponseError):
         super().__init__(message)
 
 
+class SourceUnavailable(IncidentResponseError):
+    """An outside system did not answer when it was looked at; it is looked at again at its next turn."""
+
+
+class NotConfigured(IncidentResponseError):
+    """A source names an Airflow connection that is not defined; it is looked at as soon as it is."""
+
+
 class DeliveryFailed(IncidentResponseError):
     """A channel could not deliver a message; it will be tried again."""
 

@@ -57,6 +57,11 @@ class Runbook:
     hold_down: timedelta | None = None  # None: the policy's
     escalate_to: int = 2  # level that is paged when it fails (procedures §4.1)
 
+    @property
+    def written(self) -> bool:
+        """True for a text without steps: people follow it, and no DAG does."""
+        return not self.steps
+
 
 class RemediationState(str, Enum):
     """Where one remediation stands."""

@@ -54,7 +54,7 @@ class RunbookFile(Model):
     guards: GuardsEntry = Field(default_factory=GuardsEntry)
     hold_down: ElapsedText | None = None
     escalate_to: Literal[1, 2, 3, 4] = 2
-    steps: tuple[StepEntry, ...] = Field(min_length=1)
+    steps: tuple[StepEntry, ...] = Field(description="Empty: a written runbook, for people only.")
 
     @field_validator("name")
     @classmethod

@@ -33,6 +33,9 @@ def triage(**context: Any) -> str:
         services.remediations.evidence(found.number, title, data, _BY, now)
     if not found.runbook:
         return f"{found.key} has no runbook: people repair it"
+    book = services.library.runbook(found.runbook)
+    if book is not None and book.written:
+        return f"{found.key}: {book.title} is a written runbook: people follow it"
     try:
         asked = services.remediations.request(found.number, _BY, now)
     except RunbookNotFound as error:

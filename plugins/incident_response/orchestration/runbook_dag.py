@@ -29,7 +29,8 @@ def dags() -> Iterator[DAG]:
         log.error("%s", error)
         return
     for runbook in library.runbooks().values():
-        yield build(runbook)
+        if not runbook.written:
+            yield build(runbook)
 
 
 def build(runbook: Runbook) -> DAG:

@@ -9,7 +9,7 @@ from typing import Any
 
 from incident_response.domain.changes import Change
 from incident_response.domain.commands import remediation_ended, request_remediation
-from incident_response.domain.errors import IncidentNotFound, RunbookNotFound
+from incident_response.domain.errors import IllegalTransition, IncidentNotFound, RunbookNotFound
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Store, Transaction
 from incident_response.domain.runbooks import Remediation, RemediationState, Runbook, Verdict, may_run
@@ -33,6 +33,8 @@ class Remediations:
         with self._store.transaction() as tx:
             incident = self._get(tx, number)
             book = self._runbook(runbook or incident.runbook or "")
+            if book.written:
+                raise IllegalTransition(f"{book.name} is a written runbook: people follow it, nothing runs")
             target = f"{incident.scenario.value}:{incident.service}"
             changed = change(
                 tx, self._policies, number, lambda i, p: request_remediation(i, p, book, target, by, now)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from incident_response.domain.errors import IncidentNotFound, RunbookNotFound
+from incident_response.domain.errors import IllegalTransition, IncidentNotFound, RunbookNotFound
 from incident_response.domain.incidents import Status
 from incident_response.domain.ports import OutgoingState
 from incident_response.domain.runbooks import RemediationState
@@ -200,5 +200,14 @@ def test_missing_things_are_named(house: House) -> None:
         house.lifecycle.acknowledge(9, "operator", START)
     house.intake.receive([down()], START)
     with pytest.raises(RunbookNotFound, match="doctor"):
+        house.remediations.request(1, "operator", START, "no-such-runbook")
+    assert house.incident(1).remediations == 0
+
+
+def test_a_written_runbook_is_for_people(house: House) -> None:
+    """It has no steps: asking for a run of it is refused, and the incident keeps its name to show the text."""
+    house.intake.receive([down()], START)
+    assert house.incident(1).runbook == "database-maintenance"
+    with pytest.raises(IllegalTransition, match="people follow it"):
         house.remediations.request(1, "operator", START)
     assert house.incident(1).remediations == 0

@@ -1,0 +1,73 @@
+"""Watch: what fires compared with what fired at the last look; news in, signals out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from incident_response.domain.signals import Signal
+
+_MOST = 2000  # things remembered; more than that fire again at each look, which only counts them
+
+
+class Watch:
+    """The memory of a state-like source, kept in the detector's cursor (JSON).
+
+    A thing that begins to fire is told at once, one that goes on is told again after `repeat`, one that
+    ended is told as resolved. If the process dies before the cursor is kept, all is told again, and counted.
+    """
+
+    def __init__(self, source: str, cursor: Mapping[str, Any], now: datetime, repeat: timedelta) -> None:
+        self._source, self._now, self._repeat = source, now, repeat
+        self._known: dict[str, dict[str, Any]] = dict(cursor.get("firing", {}))
+
+    def firing_since(self, fingerprint: str) -> datetime | None:
+        """When this thing began to fire, None when it did not fire at the last look."""
+        known = self._known.get(fingerprint)
+        return datetime.fromisoformat(known["since"]) if known else None
+
+    def compare(self, firing: Sequence[Signal], *, complete: bool = True) -> list[Signal]:
+        """The signals that follow from a look at everything that fires.
+
+        `complete` False: a part of the source did not answer, so what is missing in `firing` is not resolved.
+        """
+        signals: list[Signal] = []
+        seen: dict[str, dict[str, Any]] = {}
+        for signal in firing:
+            key = signal.fingerprint
+            known = self._known.get(key)
+            due = known is None or self._now - datetime.fromisoformat(known["told"]) >= self._repeat
+            if due:
+                signals.append(signal)
+            seen[key] = {
+                "labels": dict(signal.labels),
+                "summary": signal.summary,
+                "since": known["since"] if known else signal.occurred_at.isoformat(),
+                "told": self._now.isoformat() if due or known is None else known["told"],
+            }
+        gone = {key: known for key, known in self._known.items() if key not in seen}
+        if complete:
+            signals += [self._resolved(known) for known in gone.values()]
+        else:
+            seen |= gone
+        self._known = dict(list(seen.items())[:_MOST])
+        return signals
+
+    def cursor(self) -> dict[str, Any]:
+        """What to remember until the next look."""
+        return {"firing": self._known}
+
+    def _resolved(self, known: Mapping[str, Any]) -> Signal:
+        return Signal(self._source, known["labels"], known["summary"], self._now, firing=False)
+
+
+def unrepeated(signals: Sequence[Signal]) -> list[Signal]:
+    """One signal for each thing: two that have the same labels are one, the later one's words count."""
+    return list({signal.fingerprint: signal for signal in signals}.values())
+
+
+def with_labels(signal: Signal, labels: Mapping[str, str]) -> Signal:
+    """The signal with labels added that it does not have."""
+    return replace(signal, labels={**labels, **signal.labels})
