@@ -205,7 +205,7 @@ def test_missing_things_are_named(house: House) -> None:
 
 
 def test_a_written_runbook_is_for_people(house: House) -> None:
-    """It has no steps: asking for a run of it is refused, and the incident keeps its name to show the text."""
+    """It has no steps: a run of it is refused, the incident shows its text."""
     house.intake.receive([down()], START)
     assert house.incident(1).runbook == "database-maintenance"
     with pytest.raises(IllegalTransition, match="people follow it"):
