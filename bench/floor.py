@@ -1,10 +1,14 @@
-"""The floor: one bare upsert per signal through the driver alone, as durable as the store's transactions."""
+"""The floor: bare statements through the driver alone, as durable as the store's transactions.
+
+One upsert per signal; for signals that open an incident each, one insert more for each other row that such an
+opening has to leave behind: the incident, its first fact, two DAG runs to start.
+"""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,12 +49,40 @@ class Floor:
             self._begin, marks, document, moment = "BEGIN", "%s", "jsonb", "timestamptz"
             self._moment = lambda time: time
         self._cursor = self._connection.cursor()
+        self._mark = marks
+        self._opening: list[tuple[str, tuple[Any, ...]]] = []
         self._upsert = _UPSERT.format(marks=", ".join([marks] * 10))
         self._cursor.execute(_TABLE.format(document=document, moment=moment))
 
     def receive(self, signals: Sequence[Signal]) -> None:
         """One transaction, one statement per signal."""
         self._cursor.execute(self._begin)
+        self._upsert_all(signals)
+        self._cursor.execute("COMMIT")
+
+    def copy_rows(self, tables: Mapping[str, str]) -> None:
+        """Learn what an opening leaves: by table the statement that finds its rows for one incident."""
+        for table, query in tables.items():
+            self._cursor.execute(f"CREATE TABLE bare_{table} AS {query}")  # without any key or index
+            self._cursor.execute(f"SELECT * FROM bare_{table}")
+            rows = [tuple(map(self._as_written, row)) for row in self._cursor.fetchall()]
+            marks = ", ".join([self._mark] * len(rows[0]))
+            self._opening += [(f"INSERT INTO bare_{table} VALUES ({marks})", row) for row in rows]
+
+    def open(self, signals: Sequence[Signal]) -> None:
+        """One transaction, the upsert and the rows of an opening for each signal."""
+        self._cursor.execute(self._begin)
+        self._upsert_all(signals)
+        for _ in signals:
+            for statement, row in self._opening:
+                self._cursor.execute(statement, row)
+        self._cursor.execute("COMMIT")
+
+    @staticmethod
+    def _as_written(value: Any) -> Any:
+        return json.dumps(value) if isinstance(value, dict) else value
+
+    def _upsert_all(self, signals: Sequence[Signal]) -> None:
         for signal in signals:
             at = self._moment(signal.occurred_at)
             labels, details = json.dumps(signal.labels), json.dumps(signal.details)
@@ -61,7 +93,6 @@ class Floor:
                     signal.occurrence, details,
                 ),
             )  # fmt: skip
-        self._cursor.execute("COMMIT")
 
     def close(self) -> None:
         """Give the connection back."""

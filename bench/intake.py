@@ -16,6 +16,7 @@ from incident_response.service.policy_book import PolicyBook
 from incident_response.store.sql_store import SqlStore
 
 _GOAL = 0.5
+_OPENING = "an incident each"
 _START = datetime(2026, 3, 2, 9, tzinfo=timezone.utc)
 _numbers = itertools.count(1)
 Make = Callable[[int], Signal]
@@ -33,9 +34,15 @@ def _signal(number: int, service: str, instance: str) -> Signal:
 
 
 KINDS: dict[str, Make] = {
-    "repeated": lambda n: _signal(n, "one", "same"),
-    "one cause": lambda n: _signal(n, "one", f"host-{n}"),
-    "new causes": lambda n: _signal(n, f"service-{n}", "same"),
+    "same fingerprint": lambda n: _signal(n, "one", "same"),
+    "distinct": lambda n: _signal(n, "one", f"host-{n}"),  # fingerprints, of one incident
+    _OPENING: lambda n: _signal(n, f"service-{n}", "same"),
+}
+# What an opening leaves behind beside its signal, for the incident of the lowest number.
+_ROWS = {
+    "incidents": "SELECT * FROM {s}incidents WHERE number = 1",
+    "events": "SELECT * FROM {s}events WHERE incident = 1 AND kind = 'opened'",
+    "outbox": "SELECT * FROM {s}outbox WHERE incident = 1",
 }
 
 
@@ -45,11 +52,14 @@ def figures(database: str, url: str, rounds: int) -> Iterator[Figure]:
     store.migrate()
     library = Library(REPOSITORY / "include", fresh_for=1.0)
     intake = Intake(store, library.rules, PolicyBook(library))
+    intake.receive([_signal(0, "first", "same")], _START)
     floor = Floor(url)
+    schema = "" if url.startswith("sqlite") else "incident_response."
+    floor.copy_rows({table: query.format(s=schema) for table, query in _ROWS.items()})
     for kind, make in KINDS.items():
         for size, calls in ((1, 20), (100, 1)):
             seconds = alternate(
-                {"floor": _subject(floor.receive, make, size, calls),
+                {"floor": _subject(floor.open if kind == _OPENING else floor.receive, make, size, calls),
                  "intake": _subject(lambda signals: intake.receive(signals, _START), make, size, calls)},
                 rounds,
             )  # fmt: skip

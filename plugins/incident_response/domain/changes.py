@@ -5,11 +5,12 @@ once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from .frozen import evolved
 from .incidents import Incident
 from .runbooks import Remediation
 from .timeline import EventKind, TimelineEvent
@@ -52,19 +53,19 @@ class Change:
 
     def event(self, at: datetime, kind: EventKind, actor: str, text: str, **data: Any) -> Change:
         """Add a fact."""
-        return replace(self, events=(*self.events, TimelineEvent(at, kind, actor, text, data)))
+        return evolved(self, {"events": (*self.events, TimelineEvent(at, kind, actor, text, data))})
 
     def evolve(self, **changes: Any) -> Change:
         """Change the record."""
-        return replace(self, incident=self.incident.evolve(**changes))
+        return evolved(self, {"incident": self.incident.evolve(**changes)})
 
     def send(self, *outgoing: Outgoing) -> Change:
         """Add messages or runs to the outbox."""
-        return replace(self, outgoing=(*self.outgoing, *outgoing))
+        return evolved(self, {"outgoing": (*self.outgoing, *outgoing)})
 
     def fired(self, *firings: Firing) -> Change:
         """Record timers that came due."""
-        return replace(self, firings=(*self.firings, *firings))
+        return evolved(self, {"firings": (*self.firings, *firings)})
 
     def then(self, command: Callable[[Incident], Change]) -> Change:
         """Run `command` on the record this leaves; keep both sets of facts and messages."""
@@ -79,4 +80,4 @@ class Change:
 
     def remediation(self, remediation: Remediation) -> Change:
         """Insert or update one remediation."""
-        return replace(self, remediations=(*self.remediations, remediation))
+        return evolved(self, {"remediations": (*self.remediations, remediation)})

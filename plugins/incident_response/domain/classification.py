@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from .severities import Scenario, Severity
-from .signals import Signal
+from .signals import ALERTNAME, Signal
 
 DEDUP_VERSION = "v1"
 _FIELD = re.compile(r"\{(\w+)\}")
+_MOST_NAMES = 1000
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,9 @@ class Classification:
     runbook: str | None
     level: int
     event_like: bool
+
+
+Text = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -51,32 +55,66 @@ class Rule:
     def _patterns(self) -> tuple[tuple[str, re.Pattern[str]], ...]:
         return tuple((label, re.compile(pattern)) for label, pattern in self.match.items())
 
+    @cached_property
+    def _texts(self) -> tuple[Text, Text, Text]:
+        return _parts(self.service), _parts(self.cause), _parts(self.title)
+
     def matches(self, signal: Signal) -> bool:
         """True when every named label's whole value matches its pattern."""
         return all(pattern.fullmatch(signal.labels.get(label, "")) for label, pattern in self._patterns)
 
+    def may_match(self, alertname: str) -> bool:
+        """False when no signal of this name can match."""
+        return all(pattern.fullmatch(alertname) for label, pattern in self._patterns if label == ALERTNAME)
+
     def apply(self, signal: Signal) -> Classification:
         """The decision this rule makes for `signal`."""
-        service = _fill(self.service, signal)
+        texts = self._texts
+        values: Mapping[str, str] = {"summary": signal.summary, **signal.labels}
+        service = _fill(texts[0], values)
         return Classification(
             rule=self.name,
             severity=_tagged(signal) or self.severity or _labelled(signal) or Severity.P3,
             scenario=self.scenario,
             service=service,
-            dedup_key=f"{DEDUP_VERSION}:{self.scenario.value}:{service}:{_fill(self.cause, signal)}"[:255],
-            title=_fill(self.title, signal)[:200],
+            dedup_key=f"{DEDUP_VERSION}:{self.scenario.value}:{service}:{_fill(texts[1], values)}"[:255],
+            title=_fill(texts[2], values)[:200],
             runbook=self.runbook,
             level=self.level,
             event_like=self.event_like,
         )
 
 
-def classify(rules: Sequence[Rule], signal: Signal) -> Classification:
-    """Apply the first rule that matches; a last resort named `default` always does."""
-    for rule in rules:
-        if rule.matches(signal):
-            return rule.apply(signal)
-    return Rule(name="default").apply(signal)
+_LAST_RESORT = Rule(name="default")
+
+
+class Rules:
+    """All rules in order: the first that matches decides; a last resort named `default` always does."""
+
+    def __init__(self, rules: Iterable[Rule] = ()) -> None:
+        self._rules = (*rules, _LAST_RESORT)
+        self._by_name: dict[str, tuple[Rule, ...]] = {}
+
+    def __iter__(self) -> Iterator[Rule]:
+        """The rules that were given."""
+        return iter(self._rules[:-1])
+
+    def __len__(self) -> int:
+        return len(self._rules) - 1
+
+    def classify(self, signal: Signal) -> Classification:
+        """What the first matching rule says."""
+        return next(rule for rule in self._for(signal.alertname) if rule.matches(signal)).apply(signal)
+
+    def _for(self, alertname: str) -> tuple[Rule, ...]:
+        """The rules that may match a name: a storm has many signals and few names."""
+        found = self._by_name.get(alertname)
+        if found is None:
+            if len(self._by_name) >= _MOST_NAMES:  # names come from outside: they must not fill the memory
+                self._by_name.clear()
+            found = tuple(rule for rule in self._rules if rule.may_match(alertname))
+            self._by_name[alertname] = found
+        return found
 
 
 def _tagged(signal: Signal) -> Severity | None:
@@ -93,6 +131,12 @@ def _labelled(signal: Signal) -> Severity | None:
     return Severity(text) if text in Severity.__members__ else _LABELS.get(text)
 
 
-def _fill(template: str, signal: Signal) -> str:
-    values = {"summary": signal.summary, **signal.labels}
-    return _FIELD.sub(lambda found: str(values.get(found.group(1)) or "unknown"), template)
+def _parts(template: str) -> Text:
+    """Literals and label names in turn: `{dag_id} failed` → ("", "dag_id", " failed")."""
+    return tuple(_FIELD.split(template))
+
+
+def _fill(text: Text, values: Mapping[str, str]) -> str:
+    return "".join(
+        [str(values.get(part) or "unknown") if place % 2 else part for place, part in enumerate(text)]
+    )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
 from .errors import BadInput, IllegalTransition
+from .frozen import evolved
 from .severities import Scenario, Severity
 from .timers import Timer, TimerKind
 
@@ -111,13 +112,13 @@ class Incident:
 
     def evolve(self, **changes: Any) -> Incident:
         """A copy with other values."""
-        return replace(self, **changes)
+        return evolved(self, changes)
 
     def to(self, status: Status, **changes: Any) -> Incident:
         """A copy in another status. Raises IllegalTransition when the table does not allow it."""
         if status not in TRANSITIONS[self.status]:
             raise IllegalTransition(f"{self.key} is {self.status.value}; it cannot become {status.value}")
-        return replace(self, status=status, **changes)
+        return evolved(self, {"status": status, **changes})
 
 
 def number_of(key: str | int) -> int:

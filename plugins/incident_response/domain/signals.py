@@ -12,6 +12,7 @@ from .times import utc
 
 _FNV_OFFSET, _FNV_PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
 _SEPARATOR = b"\xff"
+ALERTNAME = "alertname"
 
 
 def fingerprint(labels: Mapping[str, str]) -> str:
@@ -42,9 +43,14 @@ class Signal:
         object.__setattr__(self, "occurred_at", utc(self.occurred_at))
 
     @property
+    def alertname(self) -> str:
+        """The label of this name, empty when there is none."""
+        return self.labels.get(ALERTNAME, "")
+
+    @property
     def name(self) -> str:
         """The alert's name, `unnamed` when the source gave none."""
-        return self.labels.get("alertname", "unnamed")
+        return self.labels.get(ALERTNAME, "unnamed")
 
     @cached_property
     def fingerprint(self) -> str:

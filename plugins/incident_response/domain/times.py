@@ -13,7 +13,7 @@ def utc(moment: datetime) -> datetime:
     """`moment` in UTC. Raises NaiveTime when it has no zone."""
     if moment.tzinfo is None:
         raise NaiveTime(f"{moment.isoformat()} has no zone; give an aware time")
-    return moment.astimezone(UTC)
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 def earliest(*moments: datetime | None) -> datetime | None:

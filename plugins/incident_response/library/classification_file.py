@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from incident_response.domain.classification import Rule
+from incident_response.domain.classification import Rule, Rules
 from incident_response.domain.severities import Scenario, Severity
 
 from .yaml_file import Model
@@ -56,20 +56,22 @@ class ClassificationFile(Model):
         return self
 
 
-def rules(content: ClassificationFile) -> tuple[Rule, ...]:
+def rules(content: ClassificationFile) -> Rules:
     """The domain's rules, in order."""
-    return tuple(Rule(**entry.model_dump()) for entry in content.rules)
+    return Rules(Rule(**entry.model_dump()) for entry in content.rules)
 
 
 # In force while classification.yaml is broken and was never read well in this process: group sanely, page
 # people.
-FALLBACK = (
-    Rule(
-        name="fallback: pipeline",
-        match={"dag_id": ".+"},
-        scenario=Scenario.DAG_FAILURE,
-        service="{dag_id}",
-        event_like=True,
-    ),
-    Rule(name="fallback", severity=Severity.P2),
+FALLBACK = Rules(
+    [
+        Rule(
+            name="fallback: pipeline",
+            match={"dag_id": ".+"},
+            scenario=Scenario.DAG_FAILURE,
+            service="{dag_id}",
+            event_like=True,
+        ),
+        Rule(name="fallback", severity=Severity.P2),
+    ]
 )

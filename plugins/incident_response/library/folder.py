@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from incident_response.domain.classification import Rule
+from incident_response.domain.classification import Rules
 from incident_response.domain.errors import PolicyError
 from incident_response.domain.escalation import EscalationPolicy
 from incident_response.domain.runbooks import Runbook
@@ -76,7 +76,7 @@ class Library:
         """A policy from the text that was kept with an incident."""
         return escalation_file.parse(source)
 
-    def rules(self) -> Sequence[Rule]:
+    def rules(self) -> Rules:
         """The classification rules; while the file is broken the last good ones, else a sane minimum."""
         path = self._classification
         model = classification_file.ClassificationFile

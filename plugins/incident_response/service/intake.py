@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
+from functools import cached_property
 
 from incident_response.domain.changes import Change
-from incident_response.domain.classification import Classification, Rule, classify
+from incident_response.domain.classification import Classification, Rules
 from incident_response.domain.commands import mitigate, open_incident, reopen, set_severity
 from incident_response.domain.incidents import Incident, Status
 from incident_response.domain.ports import Sighting, Store, Transaction
@@ -47,7 +48,7 @@ class _Group:
     found: Classification
     signals: tuple[Signal, ...]
 
-    @property
+    @cached_property
     def firing(self) -> tuple[Signal, ...]:
         return tuple(signal for signal in self.signals if signal.firing)
 
@@ -59,7 +60,7 @@ class _Group:
 class Intake:
     """Takes signals in. `rules` gives the classification rules in force."""
 
-    def __init__(self, store: Store, rules: Callable[[], Sequence[Rule]], policies: PolicyBook) -> None:
+    def __init__(self, store: Store, rules: Callable[[], Rules], policies: PolicyBook) -> None:
         self._store, self._rules, self._policies = store, rules, policies
 
     def receive(self, signals: Sequence[Signal], now: datetime) -> list[Receipt]:
@@ -67,7 +68,7 @@ class Intake:
         if not signals:
             return []
         rules = self._rules()
-        groups, keys = _group([(signal, classify(rules, signal)) for signal in signals])
+        groups, keys = _group([(signal, rules.classify(signal)) for signal in signals])
         with self._store.transaction() as tx:
             taken = self._take(tx, groups, now)
         return [taken[key] for key in keys]
@@ -188,15 +189,19 @@ def _proof(group: _Group) -> str:
 
 def _group(classified: Sequence[tuple[Signal, Classification]]) -> tuple[dict[str, _Group], list[str]]:
     """By dedup_key, in order of arrival; the worst severity of a group counts."""
-    groups: dict[str, _Group] = {}
+    gathered: dict[str, tuple[list[Classification], list[Signal]]] = {}
     for signal, found in classified:
-        group = groups.get(found.dedup_key)
-        if group is None:
-            groups[found.dedup_key] = _Group(found, (signal,))
-            continue
-        severity = worst((group.found.severity, found.severity))
-        groups[found.dedup_key] = _Group(replace(group.found, severity=severity), (*group.signals, signal))
+        findings, signals = gathered.setdefault(found.dedup_key, ([], []))
+        findings.append(found)
+        signals.append(signal)
+    groups = {key: _Group(_worst(findings), tuple(signals)) for key, (findings, signals) in gathered.items()}
     return groups, [found.dedup_key for _, found in classified]
+
+
+def _worst(findings: Sequence[Classification]) -> Classification:
+    """The first one, with the worst severity of all."""
+    first, severity = findings[0], worst(found.severity for found in findings)
+    return first if severity is first.severity else replace(first, severity=severity)
 
 
 def _sightings(incident: int, signals: Sequence[Signal]) -> list[Sighting]:

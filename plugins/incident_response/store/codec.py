@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from incident_response.domain.times import UTC, utc
 
-from .documents import dumps, plain
+from .documents import document, dumps, plain
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -41,7 +41,7 @@ class SqliteCodec:
         return (utc(value) - _EPOCH) // _MICROSECOND
 
     def document(self, value: Mapping[str, Any]) -> str:
-        return dumps(plain(value)) if value else "{}"
+        return document(value) if value else "{}"
 
     def among(self, values: Collection[Any]) -> str:
         return dumps(list(values))

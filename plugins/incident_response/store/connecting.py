@@ -54,8 +54,11 @@ def _postgres(arguments: Any, options: Any, timeout: float) -> Any:
     milliseconds = round(timeout * 1000)
     with connection.cursor() as cursor:
         # By SET and not by a start-up option, which connection poolers refuse. A wait for a lock ends first,
-        # so that the error tells which of the two it was.
-        cursor.execute(f"SET statement_timeout = {milliseconds}; SET lock_timeout = {milliseconds * 3 // 4}")
+        # so that the error tells which of the two it was. Statements look rows up by key: one plan fits all.
+        cursor.execute(
+            f"SET statement_timeout = {milliseconds}; SET lock_timeout = {milliseconds * 3 // 4}; "
+            "SET plan_cache_mode = force_generic_plan"
+        )
     return connection
 
 

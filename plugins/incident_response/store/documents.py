@@ -7,9 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-_encode = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":")
-).encode  # made once: dumps() makes one per call
+# Made once: json.dumps() makes one per call.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -38,3 +37,13 @@ def plain(value: Any) -> Any:
 def dumps(value: Any) -> str:
     """`value`, made plain before, as JSON text."""
     return _encode(value)
+
+
+def document(value: Mapping[str, Any]) -> str:
+    """`value` as JSON text, made plain where it has to be: most documents are plain already."""
+    try:
+        text = _encode(value)
+    except (TypeError, ValueError, RecursionError):  # no JSON value, not a finite number
+        return _encode(plain(value))
+    # NUL is written as an escape, a half surrogate pair is not ASCII.
+    return text if text.isascii() and "\\u0000" not in text else _encode(plain(value))

@@ -13,6 +13,7 @@ from incident_response.domain.errors import SchemaOutdated, StoreUnavailable
 
 _KEPT = "nothing was changed; signals are being spooled to files and taken in when it is back"
 _NO_SUCH_TABLE, _NO_SUCH_SCHEMA = "42P01", "3F000"
+UNPREPARED = ("26000", "42P05")  # a connection pooler has swapped the server's connection
 _REASONS = {
     "57014": "a statement took longer than the time limit",
     "55P03": "a row stayed locked by somebody else for longer than the time limit",
@@ -43,6 +44,8 @@ def _translation(error: Any, driver: Any) -> Exception | None:
     if code in (_NO_SUCH_TABLE, _NO_SUCH_SCHEMA) or str(error).startswith("no such table"):
         return SchemaOutdated()
     away = (driver.OperationalError, driver.InterfaceError, driver.InternalError)
+    if code in UNPREPARED:
+        return StoreUnavailable(f"The store forgot a statement, which is sent whole from now on: {_KEPT}")
     # A bare DatabaseError: the server went away in the middle of a word, or the file is no database.
     if isinstance(error, away) or type(error) is driver.DatabaseError:
         return StoreUnavailable(f"The store is away ({_reason(error, code)}): {_KEPT}")

@@ -15,6 +15,7 @@ from incident_response.domain.errors import IncidentResponseError
 
 from .dialect import Batch, Dialect, Many
 from .documents import dumps
+from .prepared import Prepared
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +23,9 @@ log = logging.getLogger(__name__)
 class Link(ABC):
     """Statements are those of dialect.py. After an exception only rollback() may be called."""
 
-    def __init__(self, connection: Any, dialect: Dialect) -> None:
-        self._connection, self._dialect = connection, dialect
-        self._cursor = connection.cursor()
+    def __init__(self, taken: Any, dialect: Dialect) -> None:
+        self._connection, self._dialect = taken.dbapi_connection, dialect
+        self._cursor = self._connection.cursor()
 
     @abstractmethod
     def rows(self, text: str, values: Mapping[str, Any]) -> list[Any]:
@@ -54,8 +55,8 @@ class Link(ABC):
 class SqliteLink(Link):
     """Every statement at once: there is no way between us and the file."""
 
-    def __init__(self, connection: Any, dialect: Dialect, *, writes: bool) -> None:
-        super().__init__(connection, dialect)
+    def __init__(self, taken: Any, dialect: Dialect, *, writes: bool) -> None:
+        super().__init__(taken, dialect)
         # A transaction that begins by reading and goes on to write cannot wait for another writer: it fails.
         self._cursor.execute("BEGIN IMMEDIATE" if writes else "BEGIN DEFERRED")
 
@@ -94,8 +95,9 @@ class PostgresLink(Link):
     So a look and a write are two messages: BEGIN with the look, write with COMMIT.
     """
 
-    def __init__(self, connection: Any, dialect: Dialect, *, writes: bool) -> None:
-        super().__init__(connection, dialect)
+    def __init__(self, taken: Any, dialect: Dialect, *, writes: bool) -> None:
+        super().__init__(taken, dialect)
+        self._prepared = Prepared.of(taken.info)
         mode = "READ COMMITTED" if writes else "REPEATABLE READ READ ONLY"
         self._waiting = [f"BEGIN ISOLATION LEVEL {mode}".encode()]
         self._begun = False
@@ -105,7 +107,7 @@ class PostgresLink(Link):
         return list(self._cursor.fetchall())
 
     def run(self, text: str, values: Mapping[str, Any]) -> int:
-        return self._send(self._cursor.mogrify(self._dialect.statement(text), values))
+        return self._send(self._call(self._dialect.statement(text), values))
 
     def write(self, batch: Batch) -> int:
         return self._send(self._filled(*batch)) if batch[1] else 0
@@ -126,12 +128,23 @@ class PostgresLink(Link):
             self._cursor.execute("ROLLBACK")
 
     def _filled(self, many: Many, rows: Sequence[Mapping[str, Any]]) -> Any:
-        return self._cursor.mogrify(self._dialect.many(many), {"rows": dumps(rows)})
+        return self._call(self._dialect.many(many), {"rows": dumps(rows)})
+
+    def _call(self, statement: str, values: Mapping[str, Any]) -> Any:
+        before, call = self._prepared.call(statement)
+        if before:
+            self._waiting.append(before.encode())
+        return self._cursor.mogrify(call, values)
 
     def _send(self, statement: bytes) -> int:
         statements = [*self._waiting, statement]
         self._waiting.clear()
         self._begun = True
         log.debug("%d statements in one message", len(statements))  # they hold values, so they are not shown
-        self._cursor.execute(b"; ".join(statements))
+        try:
+            self._cursor.execute(b"; ".join(statements))
+        except self._dialect.driver.Error as error:
+            self._prepared.failed(error.pgcode)
+            raise
+        self._prepared.accepted()
         return int(self._cursor.rowcount)

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any, Generic, TypeVar
 
 from incident_response.domain.changes import Outgoing, OutgoingKind
+from incident_response.domain.frozen import revived
 from incident_response.domain.incidents import Incident, Status
 from incident_response.domain.ports import Heartbeat, OutgoingState, Parcel, Poll, Sighting
 from incident_response.domain.runbooks import Remediation, RemediationState
@@ -22,6 +23,7 @@ from .columns import DOCUMENT, MOMENT
 from .documents import clean
 
 Record = TypeVar("Record")
+_DUE_POINTS = tuple(kind.value for kind in TimerKind)
 _ENUMS: dict[str, type[Enum]] = {
     kind.__name__: kind
     for kind in (
@@ -68,7 +70,7 @@ class Mapper(Generic[Record]):
             value = values[name]
             if value is not None:
                 values[name] = convert(value)
-        return self._record(**values)
+        return revived(self._record, values)
 
 
 def _converters(
@@ -108,7 +110,7 @@ class Mappers:
     def incident_row(self, incident: Incident) -> dict[str, Any]:
         """With the earliest of its due points, which is what the clock looks for."""
         row = self.incident.row(incident)
-        row["next_due_at"] = min((row[k.value] for k in TimerKind if row[k.value] is not None), default=None)
+        row["next_due_at"] = min((row[name] for name in _DUE_POINTS if row[name] is not None), default=None)
         return row
 
     def parcel(self, row: Sequence[Any]) -> Parcel:

@@ -80,7 +80,7 @@ class SqlStore:
             taken = pool.take()
             try:
                 kind = SqliteLink if self._dialect.name == "sqlite" else PostgresLink
-                link = kind(taken.dbapi_connection, self._dialect, writes=writes)
+                link = kind(taken, self._dialect, writes=writes)
                 try:
                     yield link
                     link.commit()

@@ -18,6 +18,7 @@ from incident_response.domain.errors import (
     IncidentResponseError,
     StoreUnavailable,
 )
+from incident_response.store.prepared import Prepared
 from incident_response.store.sql_store import SqlStore
 
 from .records import NOW, after, incident, opened, outgoing, remediation, resolved, sighting
@@ -322,3 +323,32 @@ def test_an_error_at_the_commit_undoes_everything(sql_store: SqlStore):
         fail()
     with sql_store.transaction() as tx:
         assert tx.lock([1]) == {}
+
+
+def test_a_server_that_forgets_what_was_prepared_costs_one_transaction(postgres_url: str, monkeypatch):
+    """As behind a connection pooler: nothing of that transaction is kept, the next one goes well."""
+    monkeypatch.setattr(Prepared, "_refused", False)
+    store = SqlStore(postgres_url, schema="forgetful")
+    store.migrate()
+    with store.transaction() as tx:
+        tx.allocate(1)
+    with store.transaction() as tx:
+        tx._link._cursor.execute("DEALLOCATE ALL")
+    with pytest.raises(StoreUnavailable, match="sent whole"), store.transaction() as tx:
+        tx.allocate(1)
+    with store.transaction() as tx:
+        assert list(tx.allocate(1)) == [2]
+    store.close()
+
+
+def test_an_error_leaves_later_statements_prepared_or_not_but_right(postgres_url: str, monkeypatch):
+    """What was sent together with the mistake is prepared again, under another name."""
+    monkeypatch.setattr(Prepared, "_refused", False)
+    store = SqlStore(postgres_url, schema="mistaken")
+    store.migrate()
+    with pytest.raises(Exception, match="division by zero"), store.transaction() as tx:
+        tx._rows("SELECT 1 / :nothing", nothing=0)
+    with store.transaction() as tx:
+        assert tx._rows("SELECT 1 / :nothing", nothing=1) == [(1,)]
+    assert not Prepared._refused
+    store.close()
