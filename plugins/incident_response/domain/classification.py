@@ -59,18 +59,18 @@ class Rule:
     def _texts(self) -> tuple[Text, Text, Text]:
         return _parts(self.service), _parts(self.cause), _parts(self.title)
 
-    def matches(self, signal: Signal) -> bool:
+    def matches(self, labels: Mapping[str, str]) -> bool:
         """True when every named label's whole value matches its pattern."""
-        return all(pattern.fullmatch(signal.labels.get(label, "")) for label, pattern in self._patterns)
+        return all(pattern.fullmatch(labels.get(label, "")) for label, pattern in self._patterns)
 
     def may_match(self, alertname: str) -> bool:
         """False when no signal of this name can match."""
         return all(pattern.fullmatch(alertname) for label, pattern in self._patterns if label == ALERTNAME)
 
-    def apply(self, signal: Signal) -> Classification:
-        """The decision this rule makes for `signal`."""
+    def apply(self, signal: Signal, labels: Mapping[str, str]) -> Classification:
+        """The decision this rule makes for `signal`, whose labels may have been completed."""
         texts = self._texts
-        values: Mapping[str, str] = {"summary": signal.summary, **signal.labels}
+        values: Mapping[str, str] = {"summary": signal.summary, **labels}
         service = _fill(texts[0], values)
         return Classification(
             rule=self.name,
@@ -102,9 +102,11 @@ class Rules:
     def __len__(self) -> int:
         return len(self._rules) - 1
 
-    def classify(self, signal: Signal) -> Classification:
-        """What the first matching rule says."""
-        return next(rule for rule in self._for(signal.alertname) if rule.matches(signal)).apply(signal)
+    def classify(self, signal: Signal, service: str | None = None) -> Classification:
+        """What the first matching rule says. `service` is what the label of this name is taken for."""
+        labels = signal.labels if service is None else {**signal.labels, "service": service}
+        rule = next(rule for rule in self._for(signal.alertname) if rule.matches(labels))
+        return rule.apply(signal, labels)
 
     def _for(self, alertname: str) -> tuple[Rule, ...]:
         """The rules that may match a name: a storm has many signals and few names."""

@@ -25,16 +25,25 @@ from .times import in_words
 RESPONSE_DAG = "incident_response"
 ESCALATION_DAG = "incident_escalation"
 REVIEW_PARTS = ("root_cause", "user_impact", "business_impact", "resolution", "prevention", "lessons")
-_DISARMED: Mapping[str, None] = {kind.value: None for kind in TimerKind}
+DISARMED: Mapping[str, None] = {kind.value: None for kind in TimerKind}
 
 
 def open_incident(
-    number: int, signal: Signal, found: Classification, policy: EscalationPolicy, now: datetime
+    number: int,
+    signal: Signal,
+    found: Classification,
+    policy: EscalationPolicy,
+    now: datetime,
+    quiet: timedelta = timedelta(),
 ) -> Change:
-    """Open an incident for the first signal of a cause, arm its clocks and ask for its two DAG runs."""
+    """Open an incident for the first signal of a cause, arm its clocks and ask for its two DAG runs.
+
+    Nobody is told for `quiet`: it may turn out to be the consequence of something worse.
+    """
     targets = policy.targets[found.severity]
     # The grace before the first page exists for a repair; without a runbook there is nothing to wait for.
     page_at = policy.due(now, targets.page_after) if found.runbook and found.level == 1 else now
+    page_at = max(page_at, now + quiet)
     incident = Incident(
         number=number,
         dedup_key=found.dedup_key,
@@ -67,7 +76,9 @@ def open_incident(
         detected_after=round((now - signal.occurred_at).total_seconds(), 3),
     )
     if incident.severity.rank <= 2:
-        change = notice(change, policy.stakeholders, "incident_notification", "opened", now, signal.summary)
+        change = notice(
+            change, policy.stakeholders, "incident_notification", "opened", now + quiet, signal.summary
+        )
     change = start_run(change, RESPONSE_DAG, incident.key, now)
     return start_run(change, ESCALATION_DAG, incident.key, now)
 
@@ -109,7 +120,7 @@ def investigate(incident: Incident, policy: EscalationPolicy, by: str, now: date
 
 def assign(incident: Incident, policy: EscalationPolicy, owner: str, by: str, now: datetime) -> Change:
     """Name the owner. Assigning to oneself also acknowledges."""
-    _must_be_open(incident)
+    must_be_open(incident)
     change = Change(incident)
     if owner == by and incident.status is Status.TRIGGERED:
         change = acknowledge(incident, policy, by, now)
@@ -123,7 +134,7 @@ def add_note(incident: Incident, policy: EscalationPolicy, text: str, by: str, n
 
 def post_update(incident: Incident, policy: EscalationPolicy, text: str, by: str, now: datetime) -> Change:
     """Tell everybody who knows of the incident how it stands (procedures §3.4, template §7.2)."""
-    _must_be_open(incident)
+    must_be_open(incident)
     every = policy.targets[incident.severity].update_every
     change = _renew(Change(incident), policy, now).event(now, EventKind.UPDATE, by, _said(text))
     change = change.evolve(update_due_at=policy.due(now, every) if every else None)
@@ -139,7 +150,7 @@ def set_severity(
 
     Due times are recomputed from the start of the cycle; raising never makes one later.
     """
-    _must_be_open(incident)
+    must_be_open(incident)
     if severity is incident.severity:
         return Change(incident)
     targets, raised = policy.targets[severity], severity.worse_than(incident.severity)
@@ -195,7 +206,7 @@ def escalate(
 
     At the top the same level is paged again. `due` is when it should have happened (default: now).
     """
-    _must_be_open(incident)
+    must_be_open(incident)
     wanted = max(to or 0, cause.level if cause else 0) or incident.level + 1
     level = min(max(wanted, incident.level), TOP_LEVEL)
     reason = reason or (f"{cause.value.replace('_', ' ')} cause" if cause else f"asked for by {by}")
@@ -252,7 +263,7 @@ def resolve(
     """Fixed. Stops every clock, tells everybody who knew, closes by itself after the policy's time."""
     text = resolution.strip() or incident.resolution or "Resolved"
     # Disarm first: whatever was due is due no more.
-    after = incident.evolve(**_DISARMED).to(
+    after = incident.evolve(**DISARMED).to(
         Status.RESOLVED, resolved_at=now, resolution=text, close_at=now + policy.close_after
     )
     change = Change(after).event(now, EventKind.RESOLVED, by, text)
@@ -262,6 +273,10 @@ def resolve(
 
 def reopen(incident: Incident, policy: EscalationPolicy, by: str, now: datetime, *, reason: str) -> Change:
     """The trouble is back: page at once, mark it flapping (automation stops), restart the clocks."""
+    if incident.merged_into is not None:
+        raise IllegalTransition(
+            f"{incident.key} was merged into INC-{incident.merged_into}; work on that one"
+        )
     if incident.status not in (Status.MITIGATED, Status.RESOLVED):
         raise IllegalTransition(
             f"{incident.key} is {incident.status.value}; only a mitigated or resolved one reopens"
@@ -295,7 +310,7 @@ def reopen(incident: Incident, policy: EscalationPolicy, by: str, now: datetime,
 
 def close(incident: Incident, policy: EscalationPolicy, by: str, now: datetime) -> Change:
     """File it. Nothing reopens a closed incident; the same cause opens a new one."""
-    after = incident.to(Status.CLOSED, closed_at=now, **_DISARMED)
+    after = incident.to(Status.CLOSED, closed_at=now, **DISARMED)
     return Change(after).event(now, EventKind.CLOSED, by, f"Closed by {by}")
 
 
@@ -316,7 +331,7 @@ def request_remediation(
     """Ask for one run of a runbook; the clock starts its DAG run, and pages a person when it does not end
     in time.
     """
-    _must_be_open(incident)
+    must_be_open(incident)
     attempt = incident.remediations + 1
     run_id = f"{incident.key}-{runbook.name}-{attempt}"
     asked = Remediation(incident.number, runbook.name, attempt, target, run_id, by, now)
@@ -373,7 +388,8 @@ def _renew(change: Change, policy: EscalationPolicy, now: datetime) -> Change:
     return change.evolve(acknowledgement_expires_at=policy.due(now, expiry))
 
 
-def _must_be_open(incident: Incident) -> None:
+def must_be_open(incident: Incident) -> None:
+    """Raises IllegalTransition when it is over."""
     if not incident.status.is_open:
         raise IllegalTransition(
             f"{incident.key} is {incident.status.value}; reopen it or report a new incident"

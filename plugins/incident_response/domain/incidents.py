@@ -91,6 +91,8 @@ class Incident:
     resolution: str = ""
     closed_at: datetime | None = None
     review: Mapping[str, str] = field(default_factory=dict)  # parts of the report only people know
+    split_off: Mapping[str, str] = field(default_factory=dict)  # fingerprint → the dedup_key it has now
+    merged_into: int | None = None  # the incident that took over; this one is resolved and never reopens
 
     @property
     def key(self) -> str:

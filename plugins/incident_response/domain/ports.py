@@ -13,11 +13,21 @@ from .changes import Change, Outgoing
 from .escalation import EscalationPolicy
 from .incidents import Incident
 from .runbooks import Remediation
+from .severities import Scenario
 from .signals import Signal
+from .silences import Silence
 from .timeline import TimelineEvent
 from .timers import Firing
 
 # ---------------------------------------------------------------------------------------------- the store
+
+
+class Role(str, Enum):
+    """What a signal is to the incident that keeps it."""
+
+    OWN = "own"  # its cause, or another face of it
+    CONSEQUENCE = "consequence"  # trouble that follows from it: it resolves nothing and is not forgotten
+    RELEASED = "released"  # a consequence that outlived the incident, and was taken in again on its own
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,7 @@ class Sighting:
     count: int = 1
     occurrence: str = ""  # of the latest observation; the same one again does not count
     details: Mapping[str, Any] = field(default_factory=dict)
+    role: Role = Role.OWN  # as of the first observation
 
 
 class OutgoingState(str, Enum):
@@ -72,6 +83,15 @@ class Settlement:
     state: OutgoingState
     error: str = ""
     retry_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Held:
+    """A firing signal that a silence or a maintenance window keeps from opening an incident."""
+
+    signal: Signal
+    until: datetime  # when the mute ends, and the signal is looked at again
+    by: str  # the mute's name
 
 
 @dataclass(frozen=True)
@@ -152,6 +172,62 @@ class Transaction(Protocol):
         remediations.
         """
 
+    # incidents of one cause
+    def lock_gathering(self) -> None:
+        """Wait until nobody else gathers incidents; until the end of this transaction nobody does."""
+
+    def open_on(self, services: Collection[str]) -> Sequence[Incident]:
+        """Open incidents of these services, oldest first, not locked."""
+
+    def opened(self, above: int, since: datetime) -> Sequence[tuple[Scenario, str]]:
+        """Scenario and service of open incidents with a higher number, opened since then."""
+
+    def open_above(self, above: int) -> Sequence[Incident]:
+        """Open incidents with a higher number, oldest first, not locked."""
+
+    def merged(self, dedup_keys: Collection[str]) -> Mapping[str, int]:
+        """By dedup_key: the open incident into which the latest one of this key was merged."""
+
+    def move_signals(self, number: int, to: int, role: Role) -> None:
+        """Give all signals of an incident to another one, which counts them in."""
+
+    def take_signals(self, number: int, keys: Collection[tuple[str, str]]) -> Sequence[Sighting]:
+        """Remove (source, fingerprint) signals from an incident, and return them."""
+
+    def skip_parcels(self, number: int, now: datetime) -> int:
+        """Messages of an incident that nobody has begun to send are not needed any more; returns how many."""
+
+    def followed(self, fingerprints: Collection[str]) -> Mapping[str, int]:
+        """By fingerprint: the open incident of which it is a consequence that fires."""
+
+    def lock_orphans(self, limit: int) -> Sequence[Sighting]:
+        """Consequences that still fire although their incident is over."""
+
+    def release(self, sightings: Sequence[Sighting]) -> None:
+        """They were taken in again on their own."""
+
+    # silences
+    def silences(self, now: datetime) -> Sequence[Silence]:
+        """Those that have not ended, the one that ends first first."""
+
+    def add_silence(self, silence: Silence) -> None:
+        """Keep a new one; its id is unique."""
+
+    def end_silence(self, id: str, now: datetime) -> bool:
+        """End one now, and look at what it holds; False when there is none that lasts."""
+
+    def hold(self, held: Sequence[Held]) -> None:
+        """Keep muted signals, one for each source and fingerprint, the latest."""
+
+    def drop_held(self, keys: Collection[tuple[str, str]]) -> None:
+        """Forget the held signals of these sources and fingerprints."""
+
+    def lock_held(self, now: datetime, limit: int) -> Sequence[Held]:
+        """Held signals whose mute has ended."""
+
+    def held(self, limit: int) -> Sequence[Held]:
+        """All held signals, those whose mute ends first first."""
+
     # signals
     def record(self, sightings: Sequence[Sighting]) -> None:
         """Count signals into their incidents; keys (incident, source, fingerprint) are unique within one
@@ -164,7 +240,7 @@ class Transaction(Protocol):
         """
 
     def firing(self, numbers: Collection[int]) -> Mapping[int, int]:
-        """By incident: how many of its fingerprints fire (0 when none)."""
+        """By incident: how many of its own fingerprints fire (0 when none); consequences do not count."""
 
     # outbox
     def claim(self, now: datetime, by: str, lease: timedelta, limit: int) -> Sequence[Parcel]:

@@ -16,6 +16,9 @@ class EventKind(str, Enum):
 
     OPENED = "opened"
     SIGNAL = "signal"
+    ATTACHED = "attached"  # a consequence, or another incident of the same cause
+    MERGED = "merged"
+    SPLIT = "split"
     PAGED = "paged"
     DELIVERED = "delivered"
     DELIVERY_FAILED = "delivery_failed"

@@ -35,7 +35,10 @@ def triage(**context: Any) -> str:
         return f"{found.key} has no runbook: people repair it"
     book = services.library.runbook(found.runbook)
     if book is not None and book.written:
-        return f"{found.key}: {book.title} is a written runbook: people follow it"
+        reason = f"people follow the written runbook {book.name}"
+        if not found.pages:  # the grace before the first page is for a repair, and nothing repairs here
+            services.lifecycle.escalate(found.number, _BY, now, to=found.level, reason=reason)
+        return f"{found.key}: {reason}"
     try:
         asked = services.remediations.request(found.number, _BY, now)
     except RunbookNotFound as error:

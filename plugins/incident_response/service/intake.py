@@ -5,20 +5,24 @@ One incident per cause; what was seen before is counted, not repeated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
-from functools import cached_property
 
 from incident_response.domain.changes import Change
 from incident_response.domain.classification import Classification, Rules
 from incident_response.domain.commands import mitigate, open_incident, reopen, set_severity
+from incident_response.domain.grouping import Grouping
 from incident_response.domain.incidents import Incident, Status
 from incident_response.domain.ports import Sighting, Store, Transaction
-from incident_response.domain.severities import Severity, worst
 from incident_response.domain.signals import Signal
+from incident_response.domain.silences import MaintenanceWindow
 
+from .gathering import Gathering
+from .groups import Group, grouped, occurring, sightings
+from .muting import Muting
+from .placing import Known, Placing
 from .policy_book import PolicyBook
 
 
@@ -31,6 +35,8 @@ class Taken(str, Enum):
     MITIGATED = "mitigated"
     KNOWN = "known"  # this very happening was dealt with before
     NOTHING_OPEN = "nothing open"  # a resolved signal without an incident
+    ATTACHED = "attached"  # a consequence of an incident of something else
+    HELD = "held"  # a silence or a maintenance window mutes it; looked at again at its end
 
 
 @dataclass(frozen=True)
@@ -41,66 +47,82 @@ class Receipt:
     reason: Taken
 
 
-@dataclass(frozen=True)
-class _Group:
-    """The signals of one call that share a cause."""
-
-    found: Classification
-    signals: tuple[Signal, ...]
-
-    @cached_property
-    def firing(self) -> tuple[Signal, ...]:
-        return tuple(signal for signal in self.signals if signal.firing)
-
-    @property
-    def severity(self) -> Severity:
-        return self.found.severity
-
-
 class Intake:
-    """Takes signals in. `rules` gives the classification rules in force."""
+    """Takes signals in. `rules`, `grouping` and `windows` give what is in force."""
 
-    def __init__(self, store: Store, rules: Callable[[], Rules], policies: PolicyBook) -> None:
-        self._store, self._rules, self._policies = store, rules, policies
+    def __init__(
+        self,
+        store: Store,
+        rules: Callable[[], Rules],
+        policies: PolicyBook,
+        grouping: Callable[[], Grouping] = Grouping,
+        windows: Callable[[], Sequence[MaintenanceWindow]] = tuple,
+    ) -> None:
+        self._store, self._rules, self._policies, self._grouping = store, rules, policies, grouping
+        self.muting = Muting(store, windows)
+        self.gathering = Gathering(store, policies, grouping)
 
     def receive(self, signals: Sequence[Signal], now: datetime) -> list[Receipt]:
         """Take signals in, all or none; the answer has their order. Returns only after the commit."""
         if not signals:
             return []
-        rules = self._rules()
-        groups, keys = _group([(signal, rules.classify(signal)) for signal in signals])
         with self._store.transaction() as tx:
-            taken = self._take(tx, groups, now)
-        return [taken[key] for key in keys]
+            receipts, opened = self._receive(tx, signals, now)
+        if opened:
+            self.gathering.gather(opened, now)
+        return receipts
 
-    def _take(self, tx: Transaction, groups: dict[str, _Group], now: datetime) -> dict[str, Receipt]:
+    def look_again(self, now: datetime, limit: int = 200) -> int:
+        """What nobody may forget: signals whose mute has ended, consequences that outlived their incident.
+
+        They are taken in like new ones. Returns how many.
+        """
+        with self._store.transaction() as tx:
+            held = [one.signal for one in tx.lock_held(now, limit)]
+            tx.drop_held([(signal.source, signal.fingerprint) for signal in held])
+            orphans = tx.lock_orphans(limit)
+            tx.release(orphans)
+            signals = [*held, *(_again(orphan) for orphan in orphans)]
+            opened = self._receive(tx, signals, now)[1] if signals else []
+        if opened:
+            self.gathering.gather(opened, now)
+        return len(signals)
+
+    def classify(self, signal: Signal) -> Classification:
+        """What the rules in force say of a signal, and nothing else."""
+        return self._rules().classify(signal, self._grouping().services.name(signal.labels))
+
+    def _receive(
+        self, tx: Transaction, signals: Sequence[Signal], now: datetime
+    ) -> tuple[list[Receipt], list[Incident]]:
+        rules, services = self._rules(), self._grouping().services
+        groups, keys = grouped([(s, rules.classify(s, services.name(s.labels))) for s in signals])
+        work = _Work(tx, now)
+        self._take(work, groups)
+        return [work.taken[key] for key in keys], work.opened
+
+    def _take(self, work: _Work, groups: dict[str, Group]) -> None:
+        tx, now = work.tx, work.now
         window = self._policies.for_new(tx, now).reopen_window
-        taken: dict[str, Receipt] = {}
         waiting = groups
         # A second round is needed only for those causes that somebody else opened between our look and our
-        # insert.
+        # insert, and for signals that were split off.
         while waiting:
             current = tx.lock_current(waiting.keys(), now - window)
-            self._continue(tx, {k: (current[k], g) for k, g in waiting.items() if k in current}, taken, now)
-            waiting = self._open(tx, {k: g for k, g in waiting.items() if k not in current}, taken, now)
-        return taken
+            waiting, elsewhere = _split(work, waiting, current)
+            self._continue(work, {k: (current[k], g) for k, g in waiting.items() if k in current})
+            waiting = self._unknown(work, {k: g for k, g in waiting.items() if k not in current})
+            waiting |= elsewhere
 
-    def _continue(
-        self,
-        tx: Transaction,
-        known: dict[str, tuple[Incident, _Group]],
-        taken: dict[str, Receipt],
-        now: datetime,
-    ) -> None:
+    def _continue(self, work: _Work, known: Known) -> None:
         """Count signals into incidents that are there; reopen, raise or mitigate where that follows."""
+        if not known:
+            return
+        tx, now, taken = work.tx, work.now, work.taken
         settled = {k: g for k, (incident, g) in known.items() if not _is_working(incident)}
-        seen = (
-            tx.seen({s.fingerprint for g in settled.values() for s in g.firing if s.occurrence})
-            if settled
-            else ()
-        )
+        seen = tx.seen(fingerprints) if (fingerprints := occurring(settled.values())) else ()
         changes: list[Change] = []
-        sightings: list[Sighting] = []
+        rows: list[Sighting] = []
         quiet: dict[int, tuple[str, Incident]] = {}
         for key, (incident, group) in known.items():
             fresh = tuple(
@@ -114,7 +136,7 @@ class Intake:
                 # Every happening in it was dealt with before: what was fixed stays fixed.
                 taken[key] = Receipt(incident.number, Taken.KNOWN)
                 continue
-            sightings += _sightings(incident.number, group.signals)
+            rows += sightings(incident.number, group.signals)
             if key in settled:
                 policy = self._policies.of(tx, incident)
                 by = f"system:{fresh[0].source}"
@@ -123,31 +145,26 @@ class Intake:
             elif group.firing and group.severity.worse_than(incident.severity):
                 policy = self._policies.of(tx, incident)
                 changes.append(set_severity(incident, policy, group.severity, "system:intake", now))
-            elif not group.firing and (not incident.event_like or _proof(group)):
+            elif not group.firing and (not incident.event_like or group.proof):
                 quiet[incident.number] = (key, incident)
-        tx.record(sightings)
+        tx.record(rows)
         still = tx.firing(quiet.keys()) if quiet else {}
         for number, (key, incident) in quiet.items():
             if not still.get(number):
                 policy = self._policies.of(tx, incident)
-                proof = _proof(known[key][1]) or "All its signals are quiet"
+                proof = known[key][1].proof or "All its signals are quiet"
                 changes.append(mitigate(incident, policy, "system:intake", now, proof=proof))
                 taken[key] = Receipt(number, Taken.MITIGATED)
         if changes:
             tx.save(changes)
 
-    def _open(
-        self, tx: Transaction, unknown: dict[str, _Group], taken: dict[str, Receipt], now: datetime
-    ) -> dict[str, _Group]:
-        """Open incidents for new causes; returns the groups that lost a race and have to be continued
-        instead.
-        """
-        seen = (
-            tx.seen({s.fingerprint for g in unknown.values() for s in g.firing if s.occurrence})
-            if unknown
-            else ()
-        )
-        fresh: dict[str, _Group] = {}
+    def _unknown(self, work: _Work, unknown: dict[str, Group]) -> dict[str, Group]:
+        """Causes without an incident of their own; returns those that lost a race and are to be continued."""
+        if not unknown:
+            return {}
+        seen = work.tx.seen(fingerprints) if (fingerprints := occurring(unknown.values())) else ()
+        fresh: dict[str, Group] = {}
+        over: dict[str, Group] = {}
         for key, group in unknown.items():
             news = tuple(
                 s for s in group.firing if not s.occurrence or (s.fingerprint, s.occurrence) not in seen
@@ -155,20 +172,99 @@ class Intake:
             if news:
                 fresh[key] = replace(group, signals=news)
             else:
-                taken[key] = Receipt(None, Taken.KNOWN if group.firing else Taken.NOTHING_OPEN)
+                over[key] = group
+        placing = Placing(work.tx, self._grouping(), self.muting, work.now)
+        self._over(work, placing, over)
+        return self._open(work, self._placed(work, placing, fresh)) if fresh else {}
+
+    def _over(self, work: _Work, placing: Placing, over: dict[str, Group]) -> None:
+        """What is quiet, or was dealt with before: it may still belong to an incident of another key."""
+        merged = placing.merged({key: group for key, group in over.items() if not group.firing})
+        self._continue(work, merged)
+        quiet = placing.quiet({key: group for key, group in over.items() if key not in merged})
+        for key, group in over.items():
+            if key in quiet:
+                work.taken[key] = Receipt(quiet[key], Taken.ATTACHED)
+            elif key not in merged:
+                work.taken[key] = Receipt(None, Taken.KNOWN if group.firing else Taken.NOTHING_OPEN)
+
+    def _placed(self, work: _Work, placing: Placing, fresh: dict[str, Group]) -> dict[str, Group]:
+        """Give to other incidents what belongs to them; returns what has to open its own."""
+        merged = placing.merged(fresh)
+        self._continue(work, merged)
+        held, left = placing.muted(_without(fresh, merged))
+        work.taken.update(dict.fromkeys(held, Receipt(None, Taken.HELD)))
+        attached = placing.attach(left)
+        work.taken.update({key: Receipt(number, Taken.ATTACHED) for key, number in attached.items()})
+        left = _without(left, attached)
+        sheltered = placing.shelter(left)
+        self._continue(work, sheltered)
+        return _without(left, sheltered)
+
+    def _open(self, work: _Work, fresh: dict[str, Group]) -> dict[str, Group]:
+        """Open incidents for new causes; returns the groups that lost a race."""
         if not fresh:
             return {}
+        tx, now, grouping = work.tx, work.now, self._grouping()
         policy = self._policies.for_new(tx, now)
         numbers = tx.allocate(len(fresh))
         changes = {
-            key: open_incident(number, group.signals[0], group.found, policy, now)
+            key: open_incident(
+                number, group.signals[0], group.found, policy, now, grouping.quiet(group.found)
+            )
             for number, (key, group) in zip(numbers, fresh.items(), strict=True)
         }
         written = set(tx.insert(list(changes.values())))
-        opened = {key: c.incident.number for key, c in changes.items() if c.incident.number in written}
-        tx.record([s for key, number in opened.items() for s in _sightings(number, fresh[key].signals)])
-        taken.update({key: Receipt(number, Taken.OPENED) for key, number in opened.items()})
-        return {key: group for key, group in fresh.items() if key not in opened}
+        opened = {key: c.incident for key, c in changes.items() if c.incident.number in written}
+        tx.record(
+            [s for key, incident in opened.items() for s in sightings(incident.number, fresh[key].signals)]
+        )
+        work.opened += opened.values()
+        work.taken.update({key: Receipt(i.number, Taken.OPENED) for key, i in opened.items()})
+        return _without(fresh, opened)
+
+
+@dataclass
+class _Work:
+    """One call on its way through: what became of each cause."""
+
+    tx: Transaction
+    now: datetime
+    taken: dict[str, Receipt] = field(default_factory=dict)
+    opened: list[Incident] = field(default_factory=list)
+
+
+def _without(groups: dict[str, Group], keys: Container[str]) -> dict[str, Group]:
+    return {key: group for key, group in groups.items() if key not in keys}
+
+
+def _split(
+    work: _Work, groups: dict[str, Group], current: Mapping[str, Incident]
+) -> tuple[dict[str, Group], dict[str, Group]]:
+    """Groups without the signals that a person has split off, and those under the key they have now."""
+    kept, elsewhere = dict(groups), dict[str, Group]()
+    for key, incident in current.items():
+        away = [signal for signal in groups[key].signals if signal.fingerprint in incident.split_off]
+        if not away:
+            continue
+        stay = tuple(s for s in groups[key].signals if s.fingerprint not in incident.split_off)
+        for signal in away:
+            other = incident.split_off[signal.fingerprint]
+            before = elsewhere[other].signals if other in elsewhere else ()
+            elsewhere[other] = Group(replace(groups[key].found, dedup_key=other), (*before, signal))
+        if stay:
+            kept[key] = replace(groups[key], signals=stay)
+        else:
+            del kept[key]
+            work.taken[key] = Receipt(incident.number, Taken.COUNTED)
+    return kept, elsewhere
+
+
+def _again(orphan: Sighting) -> Signal:
+    """The signal of a consequence, as it was seen last."""
+    return Signal(
+        orphan.source, orphan.labels, orphan.summary, orphan.last_at, True, orphan.occurrence, orphan.details
+    )
 
 
 def _is_working(incident: Incident) -> bool:
@@ -180,48 +276,3 @@ def _is_late_news(signal: Signal, incident: Incident) -> bool:
     """True for a happening from before the repair, told only now: it says nothing against the repair."""
     repaired = incident.mitigated_at or incident.resolved_at
     return repaired is not None and signal.occurred_at < repaired
-
-
-def _proof(group: _Group) -> str:
-    """What a source that has looked says: the same run is green. Going quiet alone proves nothing."""
-    return next((str(s.details["proof"]) for s in group.signals if s.details.get("proof")), "")
-
-
-def _group(classified: Sequence[tuple[Signal, Classification]]) -> tuple[dict[str, _Group], list[str]]:
-    """By dedup_key, in order of arrival; the worst severity of a group counts."""
-    gathered: dict[str, tuple[list[Classification], list[Signal]]] = {}
-    for signal, found in classified:
-        findings, signals = gathered.setdefault(found.dedup_key, ([], []))
-        findings.append(found)
-        signals.append(signal)
-    groups = {key: _Group(_worst(findings), tuple(signals)) for key, (findings, signals) in gathered.items()}
-    return groups, [found.dedup_key for _, found in classified]
-
-
-def _worst(findings: Sequence[Classification]) -> Classification:
-    """The first one, with the worst severity of all."""
-    first, severity = findings[0], worst(found.severity for found in findings)
-    return first if severity is first.severity else replace(first, severity=severity)
-
-
-def _sightings(incident: int, signals: Sequence[Signal]) -> list[Sighting]:
-    """One row per (source, fingerprint); repeats within the call add up, the latest one's words count."""
-    rows: dict[tuple[str, str], Sighting] = {}
-    for signal in sorted(signals, key=lambda s: s.occurred_at):
-        key = (signal.source, signal.fingerprint)
-        before = rows.get(key)
-        repeated = before is not None and signal.occurrence != "" and before.occurrence == signal.occurrence
-        rows[key] = Sighting(
-            incident=incident,
-            source=signal.source,
-            fingerprint=signal.fingerprint,
-            labels=signal.labels,
-            summary=signal.summary,
-            firing=signal.firing,
-            first_at=before.first_at if before else signal.occurred_at,
-            last_at=signal.occurred_at,
-            count=(before.count if before else 0) + (0 if repeated else 1),
-            occurrence=signal.occurrence,
-            details=signal.details,
-        )
-    return list(rows.values())

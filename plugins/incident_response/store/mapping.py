@@ -11,9 +11,10 @@ from typing import Any, Generic, TypeVar
 from incident_response.domain.changes import Outgoing, OutgoingKind
 from incident_response.domain.frozen import revived
 from incident_response.domain.incidents import Incident, Status
-from incident_response.domain.ports import Heartbeat, OutgoingState, Parcel, Poll, Sighting
+from incident_response.domain.ports import Heartbeat, OutgoingState, Parcel, Poll, Role, Sighting
 from incident_response.domain.runbooks import Remediation, RemediationState
 from incident_response.domain.severities import Scenario, Severity
+from incident_response.domain.silences import Silence
 from incident_response.domain.timeline import EventKind, TimelineEvent
 from incident_response.domain.timers import Firing, TimerKind
 
@@ -35,6 +36,7 @@ _ENUMS: dict[str, type[Enum]] = {
         TimerKind,
         OutgoingKind,
         OutgoingState,
+        Role,
     )
 }
 
@@ -105,6 +107,7 @@ class Mappers:
         self.firing = Mapper(Firing, tables.firings, codec)
         self.remediation = Mapper(Remediation, tables.remediations, codec)
         self.outgoing = Mapper(Outgoing, tables.outbox, codec)
+        self.silence = Mapper(Silence, tables.silences, codec)
         self.heartbeat = Mapper(Heartbeat, tables.heartbeats, codec)
 
     def incident_row(self, incident: Incident) -> dict[str, Any]:

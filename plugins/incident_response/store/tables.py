@@ -28,6 +28,7 @@ ENDED = "status IN ('resolved', 'closed')"
 NOT_CLOSED = "status <> 'closed'"
 ARMED = "next_due_at IS NOT NULL"
 WAITING = "state IN ('pending', 'sending')"
+FOLLOWS = "role = 'consequence' AND firing"
 
 
 def _text(name: str) -> Any:
@@ -88,9 +89,12 @@ incidents = Table(
     _text("resolution"),
     _maybe_moment("closed_at"),
     _document("review"),
+    Column("split_off", DOCUMENT, nullable=False, server_default="{}"),
+    Column("merged_into", Integer()),
     _maybe_moment("next_due_at"),  # the earliest due point: all that the clock has to look at
     _partial("uq_incidents_open", "dedup_key", where=OPEN, unique=True),
     _partial("ix_incidents_current", "dedup_key", where=NOT_CLOSED),
+    _partial("ix_incidents_service", "service", where=OPEN),
     _partial("ix_incidents_due", "next_due_at", "number", where=ARMED),
     _partial("ix_incidents_ended", "resolved_at", where=ENDED),
 )
@@ -119,8 +123,10 @@ signals = Table(
     _count("count"),
     _text("occurrence"),
     _document("details"),
+    Column("role", Text(), nullable=False, server_default="own"),
     # Not partial by occurrence: each repeated signal brings another one, and would write the index, too.
     Index("ix_signals_fingerprint", "fingerprint"),
+    _partial("ix_signals_consequences", "incident", where=FOLLOWS),
 )
 
 outbox = Table(
@@ -192,6 +198,31 @@ polls = Table(
     _text("last_by"),
     _count("failures"),
     _text("error"),
+)
+
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", Text(), primary_key=True),
+    _document("matchers"),
+    *map(_text, ("reason", "owner")),
+    *map(_moment, ("starts_at", "ends_at", "created_at")),
+    Index("ix_silences_end", "ends_at"),
+)
+
+held = Table(
+    "held",
+    metadata,
+    Column("source", Text(), primary_key=True),
+    Column("fingerprint", Text(), primary_key=True),
+    _document("labels"),
+    _text("summary"),
+    _moment("occurred_at"),
+    _text("occurrence"),
+    _document("details"),
+    _moment("until"),
+    _text("muted_by"),
+    Index("ix_held_until", "until"),
 )
 
 heartbeats = Table(

@@ -191,7 +191,13 @@ def test_what_is_old_enough_goes(store: Store):
         tx.settle([Settlement(parcels[3], OutgoingState.DELIVERED)], NOW)
         tx.beat(Heartbeat("clock@a:1", NOW, NOW))
     with store.transaction() as tx:
-        assert tx.prune(after(50)) == {"incidents": 1, "outbox": 1, "firings": 2, "heartbeats": 1}
+        assert tx.prune(after(50)) == {
+            "incidents": 1,
+            "outbox": 1,
+            "firings": 2,
+            "silences": 0,
+            "heartbeats": 1,
+        }
     with store.transaction() as tx:
         with pytest.raises(IncidentNotFound):
             tx.get(1)

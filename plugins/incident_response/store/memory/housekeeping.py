@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from incident_response.domain.incidents import Status
-from incident_response.domain.ports import OutgoingState
+from incident_response.domain.ports import OutgoingState, Role
 
 from ..rules import LATE
 from . import clocks, outbox
@@ -33,6 +33,11 @@ class Housekeeping(Part):
         return not (
             any(i.next_due_at is not None and i.next_due_at <= now for i in state.incidents.values())
             or any(outbox.is_due(row, now) for row in state.outbox.values())
+            or any(
+                s.role is Role.CONSEQUENCE and s.firing and not state.incidents[s.incident].status.is_open
+                for s in state.signals.values()
+            )
+            or any(held.until <= now for held in state.held.values())
             or any(clocks.is_due(poll, now) for poll in state.polls.values())
         )
 
@@ -41,6 +46,7 @@ class Housekeeping(Part):
         counts = {
             "outbox": _drop(state.outbox, lambda _, row: _settled_before(row, before)),
             "firings": _drop(state.firings, lambda _, firing: firing.fired_at < before),
+            "silences": _drop(state.silences, lambda _, silence: silence.ends_at < before),
             "heartbeats": _drop(state.heartbeats, lambda _, heartbeat: heartbeat.at < before),
         }
         counts["incidents"] = _drop(

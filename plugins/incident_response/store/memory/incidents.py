@@ -33,7 +33,7 @@ class Incidents(Part):
             if (
                 incident.dedup_key not in dedup_keys
                 or incident.closed_at
-                or (not incident.status.is_open and late)
+                or (not incident.status.is_open and (late or incident.merged_into))
             ):
                 continue
             other = found.get(incident.dedup_key)

@@ -8,16 +8,17 @@ from contextlib import contextmanager
 
 from incident_response.domain.ports import Transaction
 
+from .causes import Causes
 from .clocks import Clocks
 from .housekeeping import Housekeeping
 from .incidents import Incidents
 from .outbox import Outbox
 from .reading import Reading
-from .signals import Signals
+from .silences import Silences
 from .state import State
 
 
-class MemoryTransaction(Incidents, Signals, Outbox, Clocks, Reading, Housekeeping):
+class MemoryTransaction(Incidents, Causes, Silences, Outbox, Clocks, Reading, Housekeeping):
     """Implements `ports.Transaction`."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from incident_response.domain.ports import Sighting
+from incident_response.domain.ports import Role, Sighting
 
 from .state import Part
 from .stored import stored
@@ -23,12 +23,16 @@ class Signals(Part):
     def seen(self, fingerprints: Collection[str]) -> Collection[tuple[str, str]]:
         found = self._state.signals.values()
         return {
-            (s.fingerprint, s.occurrence) for s in found if s.occurrence and s.fingerprint in fingerprints
+            (s.fingerprint, s.occurrence)
+            for s in found
+            if s.occurrence and s.fingerprint in fingerprints and s.role is Role.OWN
         }
 
     def firing(self, numbers: Collection[int]) -> Mapping[int, int]:
         latest: dict[tuple[int, str], Sighting] = {}
         for sighting in self._state.signals.values():
+            if sighting.role is not Role.OWN:
+                continue
             key = (sighting.incident, sighting.fingerprint)
             other = latest.get(key)
             if other is None or (sighting.last_at, sighting.firing) > (other.last_at, other.firing):
@@ -41,5 +45,6 @@ def _merged(kept: Sighting, fresh: Sighting) -> Sighting:
     return replace(
         fresh if fresh.last_at >= kept.last_at else kept,
         first_at=min(kept.first_at, fresh.first_at),
+        role=kept.role,
         count=kept.count + (0 if again else fresh.count),
     )

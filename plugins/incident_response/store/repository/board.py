@@ -23,7 +23,7 @@ _SIGNALS = (
 def _last(record: type, table: str, order: str) -> str:
     names = ", ".join(field.name for field in fields(record))
     return (
-        f"SELECT incident, {names} FROM (SELECT *, row_number() OVER "  # noqa: S608 -- ours
+        f"SELECT incident, {names} FROM (SELECT *, row_number() OVER "
         f"(PARTITION BY incident ORDER BY {order}) AS place FROM {{s}}{table} "
         "WHERE incident {among:numbers}) AS ranked WHERE place = 1"
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from ..rules import LATE
-from ..tables import ARMED, OPEN, WAITING
+from ..tables import ARMED, ENDED, FOLLOWS, OPEN, WAITING
 from .part import Part
 
 _TOTALS = f"""
@@ -16,16 +16,20 @@ _TOTALS = f"""
         (SELECT count(*) FROM {{s}}incidents WHERE {ARMED} AND next_due_at < :late) AS overdue,
         (SELECT count(*) FROM {{s}}outbox WHERE {WAITING}) AS outbox_pending,
         (SELECT count(*) FROM {{s}}outbox WHERE state = 'failed') AS outbox_failed
-"""  # noqa: S608 -- conditions of our own
+"""
 # By the earliest time of all: the first entry of an index, whatever a database believes of its tables.
 _NEXT = f"""
     SELECT (SELECT min(next_due_at) FROM {{s}}incidents WHERE {ARMED}),
         (SELECT min(next_at) FROM {{s}}outbox WHERE {WAITING}),
+        (SELECT min(until) FROM {{s}}held),
+        (SELECT min(resolved_at) FROM {{s}}incidents WHERE {ENDED}
+            AND number IN (SELECT incident FROM {{s}}signals WHERE {FOLLOWS})),
         (SELECT min(CASE WHEN claimed_until > due_at THEN claimed_until ELSE due_at END) FROM {{s}}polls)
-"""  # noqa: S608 -- conditions of our own
+"""
 _PRUNED = {
     "outbox": "DELETE FROM {s}outbox WHERE settled_at < :before",
     "firings": "DELETE FROM {s}firings WHERE fired_at < :before",
+    "silences": "DELETE FROM {s}silences WHERE ends_at < :before",
     "heartbeats": "DELETE FROM {s}heartbeats WHERE at < :before",
     # With all that hangs on them. Policies stay: a clock may just be opening an incident that names one.
     "incidents": "DELETE FROM {s}incidents WHERE status = 'closed' AND closed_at < :before",

@@ -13,12 +13,12 @@ from ..tables import ARMED, NOT_CLOSED
 from .part import Part
 
 COLUMNS = ", ".join(field.name for field in fields(Incident))
-SELECT = f"SELECT {COLUMNS} FROM {{s}}incidents "  # noqa: S608 -- column names of our own
+SELECT = f"SELECT {COLUMNS} FROM {{s}}incidents "
 
 # Locked in the order of their numbers, so that two transactions never wait for each other.
 _LOCK = SELECT + "WHERE number {among:numbers} ORDER BY number {lock}"
 _CURRENT = f"{SELECT} WHERE dedup_key {{among:keys}} AND {NOT_CLOSED} " + (
-    "AND (status <> 'resolved' OR resolved_at >= :since) ORDER BY number {lock}"
+    "AND (status <> 'resolved' OR (resolved_at >= :since AND merged_into IS NULL)) ORDER BY number {lock}"
 )
 _DUE = f"{SELECT} WHERE next_due_at <= :now AND {ARMED} ORDER BY next_due_at, number LIMIT :limit {{skip}}"
 

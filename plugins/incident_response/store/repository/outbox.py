@@ -17,7 +17,7 @@ from ..rules import claimed
 from .part import Part
 
 COLUMNS = ", ".join((*PARCEL, *(field.name for field in fields(Outgoing))))
-SELECT = f"SELECT {COLUMNS} FROM {{s}}outbox "  # noqa: S608 -- column names of our own
+SELECT = f"SELECT {COLUMNS} FROM {{s}}outbox "
 
 _DUE = f"{SELECT} WHERE {tables.WAITING} AND next_at <= :now ORDER BY next_at, id LIMIT :limit {{skip}}"
 _CLAIM = (

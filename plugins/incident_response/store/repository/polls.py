@@ -15,7 +15,7 @@ from ..documents import clean
 from ..mapping import POLL
 from .part import Part
 
-_SELECT = f"SELECT {', '.join(POLL)} FROM {{s}}polls "  # noqa: S608 -- column names of our own
+_SELECT = f"SELECT {', '.join(POLL)} FROM {{s}}polls "
 _ALL = f"{_SELECT} ORDER BY name"
 _DUE = f"{_SELECT} WHERE due_at <= :now AND (claimed_until IS NULL OR claimed_until <= :now) "
 _ORDER = "ORDER BY due_at, name {skip}"

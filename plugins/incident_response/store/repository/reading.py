@@ -21,7 +21,7 @@ from .part import Part
 
 def select(record: type[Any], table: str) -> str:
     """The beginning of a statement that reads whole records."""
-    return f"SELECT {', '.join(field.name for field in fields(record))} FROM {{s}}{table} "  # noqa: S608 -- ours
+    return f"SELECT {', '.join(field.name for field in fields(record))} FROM {{s}}{table} "
 
 
 _GET = incidents.SELECT + "WHERE number = :number"

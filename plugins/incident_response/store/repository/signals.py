@@ -21,7 +21,7 @@ _LATEST = (
     "details",
 )  # as the latest observation says
 _SAME = "excluded.occurrence <> '' AND excluded.occurrence = signals.occurrence"
-_RECORD = Many.insert(
+ADD = Many.insert(
     tables.signals,
     tuple(field.name for field in fields(Sighting)),
     f"({', '.join(_KEY)}) DO UPDATE SET "
@@ -35,7 +35,7 @@ _RECORD = Many.insert(
 )
 _SEEN = (
     "SELECT DISTINCT fingerprint, occurrence FROM {s}signals "
-    "WHERE fingerprint {among:fingerprints} AND occurrence <> ''"
+    "WHERE fingerprint {among:fingerprints} AND occurrence <> '' AND role = 'own'"
 )
 # What the latest observation of a thing says counts, whichever source made it.
 _FIRING = """
@@ -43,7 +43,7 @@ _FIRING = """
         SELECT incident, firing, row_number() OVER (
             PARTITION BY incident, fingerprint ORDER BY last_at DESC, firing DESC
         ) AS place
-        FROM {s}signals WHERE incident {among:numbers}
+        FROM {s}signals WHERE incident {among:numbers} AND role = 'own'
     ) AS latest WHERE place = 1 AND firing GROUP BY incident
 """
 
@@ -52,7 +52,7 @@ class Signals(Part):
     """Signals of incidents."""
 
     def record(self, sightings: Sequence[Sighting]) -> None:
-        self._leave((_RECORD, [self._mappers.sighting.row(sighting) for sighting in sightings]))
+        self._leave((ADD, [self._mappers.sighting.row(sighting) for sighting in sightings]))
 
     def seen(self, fingerprints: Collection[str]) -> Collection[tuple[str, str]]:
         rows = self._rows(_SEEN, fingerprints=self._codec.among(fingerprints))

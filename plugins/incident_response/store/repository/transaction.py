@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .board import Board
+from .causes import Causes
 from .changes import Changes
 from .clocks import Clocks
 from .effects import Effects
@@ -12,9 +13,21 @@ from .outbox import Outbox
 from .polls import Polls
 from .reading import Reading
 from .signals import Signals
+from .silences import Silences
 
 
 class SqlTransaction(
-    Incidents, Changes, Signals, Outbox, Effects, Polls, Clocks, Reading, Board, Housekeeping
+    Incidents,
+    Causes,
+    Changes,
+    Signals,
+    Silences,
+    Outbox,
+    Effects,
+    Polls,
+    Clocks,
+    Reading,
+    Board,
+    Housekeeping,
 ):
     """Implements `ports.Transaction`."""

@@ -1,0 +1,147 @@
+"""Grouping: many incidents, one cause. What depends on what is broken, and what fails all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from .classification import DEDUP_VERSION, Classification
+from .incidents import Incident, Status
+from .services import ServiceMap
+from .severities import Scenario, Severity, worst
+
+SEVERAL = "several"  # the service of an umbrella's incident
+
+
+@dataclass(frozen=True)
+class Umbrella:
+    """A rule for many services that fail at once: one incident stands for all of them."""
+
+    name: str
+    services: int  # this many different ones …
+    within: timedelta  # … in this time
+    severity: Severity  # at least; a worse member raises it
+    title: str  # may name {count}
+    scenario: Scenario | None = None  # None: whatever the trouble
+    runbook: str | None = None
+    level: int = 1
+
+    @property
+    def dedup_key(self) -> str:
+        """Of its incident."""
+        scenario = (self.scenario or Scenario.OTHER).value
+        return f"{DEDUP_VERSION}:{scenario}:umbrella:{self.name}"
+
+    def covers(self, scenario: Scenario, severity: Severity) -> bool:
+        """True when an incident may stand under it: what is worse than the umbrella is never hidden by it."""
+        return self.scenario in (None, scenario) and not severity.worse_than(self.severity)
+
+    def classification(self, members: Sequence[Incident]) -> Classification:
+        """What its incident is."""
+        return Classification(
+            rule=f"umbrella: {self.name}",
+            severity=worst([self.severity, *(member.severity for member in members)]),
+            scenario=self.scenario or Scenario.OTHER,
+            service=SEVERAL,
+            dedup_key=self.dedup_key,
+            title=self.title.replace("{count}", str(len({member.service for member in members}))),
+            runbook=self.runbook,
+            level=self.level,
+            event_like=any(member.event_like for member in members),
+        )
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """The whole of include/policy/services.yaml."""
+
+    services: ServiceMap = field(default_factory=ServiceMap)
+    umbrellas: tuple[Umbrella, ...] = ()
+    wait: timedelta = timedelta()  # before the first page of what may turn out to be a consequence
+    window: timedelta = timedelta(minutes=15)  # consequences seen this long before their cause are its own
+
+    def quiet(self, found: Classification) -> timedelta:
+        """How long nobody is told of a new incident. P1 waits for nothing."""
+        if found.severity is Severity.P1:
+            return timedelta()
+        umbrellas = (u for u in self.umbrellas if u.scenario is not None)
+        together = any(umbrella.covers(found.scenario, found.severity) for umbrella in umbrellas)
+        return self.wait if together or self.services.upstreams(found.service) else timedelta()
+
+    def cause(self, found: Classification, open_: Iterable[Incident]) -> Incident | None:
+        """The open incident of which this would be a consequence, None: it stands on its own."""
+        upstreams = self.services.upstreams(found.service)
+        causes = [
+            incident
+            for incident in open_
+            if incident.service in upstreams
+            and _is_working(incident)
+            and not found.severity.worse_than(incident.severity)
+        ]
+        # The one that nothing else among them explains: the deepest.
+        deepest = [c for c in causes if not self.services.upstreams(c.service) & {o.service for o in causes}]
+        return min(deepest or causes, key=lambda incident: incident.number, default=None)
+
+    def consequences(self, open_: Sequence[Incident], now: datetime) -> list[tuple[Incident, Incident]]:
+        """(consequence, cause) among open incidents, for those that opened within the window."""
+        pairs = []
+        for incident in open_:
+            if not _may_move(incident) or now - incident.opened_at > self.window:
+                continue
+            found = _as_found(incident)
+            cause = self.cause(found, (other for other in open_ if other.number != incident.number))
+            if cause is not None:
+                pairs.append((incident, cause))
+        moved = {incident.number for incident, _ in pairs}
+        # A cause that is itself a consequence: its own cause takes both, because upstreams are transitive.
+        return [(incident, cause) for incident, cause in pairs if cause.number not in moved]
+
+    def standing(self, umbrella: Umbrella, open_: Iterable[Incident], now: datetime) -> Incident | None:
+        """Its open incident while that is young, and takes in single ones; None when there is none."""
+        return next(
+            (
+                incident
+                for incident in open_
+                if incident.dedup_key == umbrella.dedup_key and now - incident.opened_at <= umbrella.within
+            ),
+            None,
+        )
+
+    def shelter(self, found: Classification, open_: Sequence[Incident], now: datetime) -> Incident | None:
+        """The young umbrella incident under which this comes."""
+        covering = (u for u in self.umbrellas if u.covers(found.scenario, found.severity))
+        return next((i for u in covering if (i := self.standing(u, open_, now)) is not None), None)
+
+    def under(self, umbrella: Umbrella, open_: Sequence[Incident], now: datetime) -> list[Incident]:
+        """The incidents that belong under an umbrella now; empty when they are too few for a new one."""
+        standing = self.standing(umbrella, open_, now) is not None
+        members = [
+            incident
+            for incident in open_
+            if _may_move(incident)
+            and umbrella.covers(incident.scenario, incident.severity)
+            and now - incident.opened_at <= umbrella.within
+            and not incident.dedup_key.startswith(_UMBRELLAS)
+        ]
+        few = len({incident.service for incident in members}) < umbrella.services
+        return [] if few and not standing else members
+
+
+_UMBRELLAS = tuple(f"{DEDUP_VERSION}:{scenario.value}:umbrella:" for scenario in Scenario)
+
+
+def _is_working(incident: Incident) -> bool:
+    return incident.status.is_open and incident.status is not Status.MITIGATED
+
+
+def _may_move(incident: Incident) -> bool:
+    """Only what nobody works on: not a person, and no runbook that has begun."""
+    return incident.status is Status.TRIGGERED and incident.owner is None and incident.remediation_by is None
+
+
+def _as_found(incident: Incident) -> Classification:
+    return Classification(
+        incident.rule, incident.severity, incident.scenario, incident.service, incident.dedup_key,
+        incident.title, incident.runbook, incident.level, incident.event_like,
+    )  # fmt: skip

@@ -1,0 +1,68 @@
+"""Services and what they depend on: where trouble in one shows up in others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+# The labels in which monitoring systems name what they speak of, the most telling first.
+NAMING = ("service", "container", "container_name", "name", "instance", "target", "database", "job")
+
+
+@dataclass(frozen=True)
+class Service:
+    """A container, a database, a pipeline: whatever an incident can be about."""
+
+    name: str
+    aliases: tuple[str, ...] = ()  # how labels call it
+    depends_on: tuple[str, ...] = ()  # names; broken ones break this one
+
+
+class ServiceMap:
+    """All services. `edges` are further (upstream, downstream) pairs: what Airflow knows of its DAGs."""
+
+    def __init__(self, services: Iterable[Service] = (), edges: Iterable[tuple[str, str]] = ()) -> None:
+        self._services = tuple(services)
+        self._names = {alias: s.name for s in self._services for alias in (s.name, *s.aliases)}
+        self._needs: dict[str, set[str]] = {}
+        self._feeds: dict[str, set[str]] = {}
+        given = ((needed, service.name) for service in self._services for needed in service.depends_on)
+        for upstream, downstream in (*given, *edges):
+            self._needs.setdefault(downstream, set()).add(upstream)
+            self._feeds.setdefault(upstream, set()).add(downstream)
+        self._found: dict[tuple[int, str], frozenset[str]] = {}
+
+    def with_edges(self, edges: Iterable[tuple[str, str]]) -> ServiceMap:
+        """The same services with edges added."""
+        return ServiceMap(self._services, edges)
+
+    def name(self, labels: Mapping[str, str]) -> str | None:
+        """The service that labels speak of: a known one, else what they call it; None when nothing does."""
+        called = [value for label in NAMING if (value := labels.get(label))]
+        for value in called:
+            known = self._names.get(value) or self._names.get(value.rpartition(":")[0])
+            if known is not None:
+                return known
+        return called[0] if called else None
+
+    def upstreams(self, service: str) -> frozenset[str]:
+        """Everything that it depends on, directly or not."""
+        return self._reach(self._needs, 0, service)
+
+    def downstreams(self, service: str) -> frozenset[str]:
+        """Everything that depends on it, directly or not."""
+        return self._reach(self._feeds, 1, service)
+
+    def _reach(self, edges: Mapping[str, set[str]], direction: int, start: str) -> frozenset[str]:
+        found = self._found.get((direction, start))
+        if found is None:
+            reached: set[str] = set()
+            waiting = [start]
+            while waiting:
+                fresh = edges.get(waiting.pop(), set()) - reached
+                reached |= fresh
+                waiting += fresh
+            found = frozenset(reached - {start})  # a circle does not make a service its own cause
+            if start in edges:  # names come from outside: only those of the map are remembered
+                self._found[direction, start] = found
+        return found

@@ -1,0 +1,110 @@
+"""Gathering: incidents that turn out to have one cause become one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from incident_response.domain.changes import Change
+from incident_response.domain.commands import open_incident, set_severity
+from incident_response.domain.grouping import Grouping, Umbrella
+from incident_response.domain.incidents import Incident
+from incident_response.domain.merging import merge, took_over
+from incident_response.domain.ports import Role, Store, Transaction
+from incident_response.domain.signals import ALERTNAME, Signal
+
+from .policy_book import PolicyBook
+
+_BY = "system:grouping"
+_LOOK_BACK = 500  # incidents: more than that within minutes are a storm anyway
+
+
+class Gathering:
+    """Runs after incidents were opened. Whatever order signals came in, the result is the same."""
+
+    def __init__(self, store: Store, policies: PolicyBook, grouping: Callable[[], Grouping]) -> None:
+        self._store, self._policies, self._grouping = store, policies, grouping
+
+    def gather(self, opened: Sequence[Incident], now: datetime) -> None:
+        """Look at what was opened a moment ago, and at what it may be the cause or a consequence of."""
+        grouping = self._grouping()
+        related = {name for i in opened for name in grouping.services.downstreams(i.service) | {i.service}}
+        alone = all(not grouping.services.downstreams(i.service) for i in opened)
+        umbrellas = [u for u in grouping.umbrellas if any(u.covers(i.scenario, i.severity) for i in opened)]
+        if alone and not umbrellas and not any(grouping.services.upstreams(i.service) for i in opened):
+            return
+        upstream = {name for i in opened for name in grouping.services.upstreams(i.service)}
+        with self._store.transaction() as tx:
+            tx.lock_gathering()
+            self._consequences(tx, grouping, related | upstream, now)
+            for umbrella in umbrellas:
+                self._umbrella(tx, grouping, umbrella, max(i.number for i in opened), now)
+
+    def _consequences(self, tx: Transaction, grouping: Grouping, services: set[str], now: datetime) -> None:
+        for child, cause in grouping.consequences(tx.open_on(services), now):
+            reason = f"{child.service} depends on {cause.service}"
+            self._merge(tx, child.number, cause.number, Role.CONSEQUENCE, reason, now)
+
+    def _umbrella(
+        self, tx: Transaction, grouping: Grouping, umbrella: Umbrella, newest: int, now: datetime
+    ) -> None:
+        above, since = newest - _LOOK_BACK, now - umbrella.within
+        names = {
+            service for scenario, service in tx.opened(above, since) if umbrella.scenario in (None, scenario)
+        }
+        standing = tx.lock_current([umbrella.dedup_key], now).get(umbrella.dedup_key)
+        if len(names) < umbrella.services and standing is None:
+            return
+        shown = [i for i in tx.open_above(above) if i.opened_at >= since]
+        members = grouping.under(umbrella, [*shown, *([standing] if standing else [])], now)
+        if not members:
+            return
+        parent = standing or self._raise(tx, umbrella, members, now)
+        if parent is None:
+            return
+        for member in members:
+            self._merge(tx, member.number, parent.number, Role.OWN, umbrella.name, now)
+
+    def _raise(
+        self, tx: Transaction, umbrella: Umbrella, members: Sequence[Incident], now: datetime
+    ) -> Incident | None:
+        found = umbrella.classification(members)
+        labels = {ALERTNAME: "IncidentsTogether", "umbrella": umbrella.name}
+        signal = Signal("grouping", labels, _names(members), min(m.opened_at for m in members))
+        number = tx.allocate(1)[0]
+        change = open_incident(number, signal, found, self._policies.for_new(tx, now), now)
+        return change.incident if tx.insert([change]) else None
+
+    def _merge(
+        self, tx: Transaction, child: int, parent: int, role: Role, reason: str, now: datetime, by: str = _BY
+    ) -> None:
+        """Merge one incident, if both are still open; raise the other one's severity where that follows."""
+        found = tx.lock([child, parent])
+        if not all(n in found and found[n].status.is_open for n in (child, parent)):
+            return
+        merged = merge(found[child], self._policies.of(tx, found[child]), parent, reason, by, now)
+        changes = [merged]
+        taking = Change(found[parent], events=(took_over(found[child], reason, by, now),))
+        if role is Role.OWN and found[child].severity.worse_than(found[parent].severity):
+            policy = self._policies.of(tx, found[parent])
+            severity = found[child].severity
+            taking = taking.then(lambda incident: set_severity(incident, policy, severity, by, now))
+        tx.save([*changes, taking])
+        tx.skip_parcels(child, now)
+        tx.move_signals(child, parent, role)
+
+    def merge_by_hand(self, child: int, parent: int, by: str, now: datetime) -> None:
+        """A person says that two incidents are one. Raises IncidentNotFound, IllegalTransition, BadInput."""
+        with self._store.transaction() as tx:
+            tx.lock_gathering()
+            both = tx.lock([child, parent])
+            for number in (child, parent):
+                tx.get(number)  # raises when there is none
+            merge(both[child], self._policies.of(tx, both[child]), parent, "", by, now)  # raises
+            merge(both[parent], self._policies.of(tx, both[parent]), child, "", by, now)
+            self._merge(tx, child, parent, Role.OWN, "the same cause", now, by)
+
+
+def _names(members: Sequence[Incident]) -> str:
+    names = sorted({member.service for member in members})
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

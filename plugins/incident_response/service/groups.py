@@ -1,0 +1,81 @@
+"""Groups: the signals of one call that share a cause, and what is kept of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from incident_response.domain.classification import Classification
+from incident_response.domain.ports import Role, Sighting
+from incident_response.domain.severities import Severity, worst
+from incident_response.domain.signals import Signal
+
+
+@dataclass(frozen=True)
+class Group:
+    """The signals of one call that share a cause."""
+
+    found: Classification
+    signals: tuple[Signal, ...]
+
+    @cached_property
+    def firing(self) -> tuple[Signal, ...]:
+        """Those that fire."""
+        return tuple(signal for signal in self.signals if signal.firing)
+
+    @property
+    def severity(self) -> Severity:
+        """The worst of its signals."""
+        return self.found.severity
+
+    @property
+    def proof(self) -> str:
+        """What a source that has looked says: the same run is green. Going quiet alone proves nothing."""
+        return next((str(s.details["proof"]) for s in self.signals if s.details.get("proof")), "")
+
+
+def grouped(classified: Sequence[tuple[Signal, Classification]]) -> tuple[dict[str, Group], list[str]]:
+    """By dedup_key, in order of arrival, and the key of each signal; the worst severity of a group counts."""
+    gathered: dict[str, tuple[list[Classification], list[Signal]]] = {}
+    for signal, found in classified:
+        findings, signals = gathered.setdefault(found.dedup_key, ([], []))
+        findings.append(found)
+        signals.append(signal)
+    groups = {key: Group(_worst(findings), tuple(signals)) for key, (findings, signals) in gathered.items()}
+    return groups, [found.dedup_key for _, found in classified]
+
+
+def occurring(groups: Iterable[Group]) -> set[str]:
+    """The fingerprints of firing signals that tell one happening from another."""
+    return {s.fingerprint for group in groups for s in group.firing if s.occurrence}
+
+
+def sightings(incident: int, signals: Sequence[Signal], role: Role = Role.OWN) -> list[Sighting]:
+    """One row per (source, fingerprint); repeats within the call add up, the latest one's words count."""
+    rows: dict[tuple[str, str], Sighting] = {}
+    for signal in sorted(signals, key=lambda s: s.occurred_at):
+        key = (signal.source, signal.fingerprint)
+        before = rows.get(key)
+        repeated = before is not None and signal.occurrence != "" and before.occurrence == signal.occurrence
+        rows[key] = Sighting(
+            incident=incident,
+            source=signal.source,
+            fingerprint=signal.fingerprint,
+            labels=signal.labels,
+            summary=signal.summary,
+            firing=signal.firing,
+            first_at=before.first_at if before else signal.occurred_at,
+            last_at=signal.occurred_at,
+            count=(before.count if before else 0) + (0 if repeated else 1),
+            occurrence=signal.occurrence,
+            details=signal.details,
+            role=role,
+        )
+    return list(rows.values())
+
+
+def _worst(findings: Sequence[Classification]) -> Classification:
+    """The first one, with the worst severity of all."""
+    first, severity = findings[0], worst(found.severity for found in findings)
+    return first if severity is first.severity else replace(first, severity=severity)

@@ -1,0 +1,116 @@
+"""Placing: where signals go whose cause has no incident of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from incident_response.domain.grouping import SEVERAL, Grouping
+from incident_response.domain.incidents import Incident
+from incident_response.domain.ports import Role, Transaction
+from incident_response.domain.timeline import EventKind, TimelineEvent
+
+from .groups import Group, sightings
+from .muting import Muting, hold
+
+Known = dict[str, tuple[Incident, Group]]
+
+
+class Placing:
+    """One transaction's questions: is it muted, merged, a consequence, or under an umbrella?"""
+
+    def __init__(self, tx: Transaction, grouping: Grouping, muting: Muting, now: datetime) -> None:
+        self._tx, self._grouping, self._muting, self._now = tx, grouping, muting, now
+        self._asked: dict[frozenset[str], Sequence[Incident]] = {}
+
+    def merged(self, groups: Mapping[str, Group]) -> Known:
+        """Those whose last incident was merged into an open one as another face of the same trouble."""
+        into = self._tx.merged(groups.keys()) if groups else {}
+        parents = self._tx.lock(set(into.values())) if into else {}
+        return {
+            key: (parents[number], groups[key])
+            for key, number in into.items()
+            if number in parents and not self._follows(groups[key], parents[number])
+        }
+
+    def muted(self, groups: dict[str, Group]) -> tuple[set[str], dict[str, Group]]:
+        """Holds what is silenced; returns the keys that are held whole, and the groups that are left."""
+        held = []
+        left: dict[str, Group] = {}
+        for key, group in groups.items():
+            mutes = [(s, self._muting.of(self._tx, s, group.found, self._now)) for s in group.signals]
+            held += [hold(signal, mute) for signal, mute in mutes if mute is not None]
+            loud = tuple(signal for signal, mute in mutes if mute is None)
+            if loud:
+                left[key] = group if len(loud) == len(mutes) else Group(group.found, loud)
+        if held:
+            self._tx.hold(held)
+        return groups.keys() - left.keys(), left
+
+    def attach(self, groups: Mapping[str, Group]) -> dict[str, int]:
+        """Keep consequences with the incident of their cause; returns its number by key."""
+        open_ = self._open(groups)
+        causes = {key: self._grouping.cause(group.found, open_) for key, group in groups.items()}
+        attached = {key: (cause, groups[key]) for key, cause in causes.items() if cause is not None}
+        rows = []
+        for key, (cause, group) in attached.items():
+            rows += sightings(cause.number, group.signals, Role.CONSEQUENCE)
+            # The key of an effect, so that the timeline tells it once and not with each signal.
+            effect = f"attach:{cause.number}:{cause.reopenings}:{key}"
+            if self._tx.begin_effect(effect, cause.number, "system:intake", self._now) is None:
+                self._tx.add_events(cause.number, [self._told(cause, group)])
+        if rows:
+            self._tx.record(rows)
+        return {key: cause.number for key, (cause, _) in attached.items()}
+
+    def shelter(self, groups: Mapping[str, Group]) -> Known:
+        """Those that come under the incident of a young umbrella."""
+        open_ = self._open(groups) if self._grouping.umbrellas else ()
+        found = {key: self._grouping.shelter(group.found, open_, self._now) for key, group in groups.items()}
+        numbers = {incident.number for incident in found.values() if incident is not None}
+        parents = self._tx.lock(numbers) if numbers else {}
+        return {
+            key: (parents[incident.number], groups[key])
+            for key, incident in found.items()
+            if incident is not None and incident.number in parents
+        }
+
+    def quiet(self, groups: Mapping[str, Group]) -> dict[str, int]:
+        """Quiet signals end what is held, and consequences; returns the incident of these by key."""
+        silent = [s for group in groups.values() for s in group.signals if not s.firing]
+        if not silent:
+            return {}
+        self._tx.drop_held({(signal.source, signal.fingerprint) for signal in silent})
+        followed = self._tx.followed({signal.fingerprint for signal in silent})
+        found: dict[str, int] = {}
+        rows = []
+        for key, group in groups.items():
+            # An event that goes quiet proves nothing, as a consequence no more than by itself.
+            proven = group.proof or not group.found.event_like
+            for signal in group.signals:
+                number = followed.get(signal.fingerprint)
+                if number is not None and not signal.firing and proven:
+                    rows += sightings(number, [signal], Role.CONSEQUENCE)
+                    found[key] = number
+        if rows:
+            self._tx.record(rows)
+        return found
+
+    def _open(self, groups: Mapping[str, Group]) -> Sequence[Incident]:
+        """The open incidents that matter for these groups, asked for once."""
+        services = {up for g in groups.values() for up in self._grouping.services.upstreams(g.found.service)}
+        if self._grouping.umbrellas:
+            services.add(SEVERAL)
+        wanted = frozenset(services)
+        if wanted not in self._asked:
+            self._asked[wanted] = self._tx.open_on(wanted) if wanted and groups else ()
+        return self._asked[wanted]
+
+    def _follows(self, group: Group, parent: Incident) -> bool:
+        return parent.service in self._grouping.services.upstreams(group.found.service)
+
+    def _told(self, cause: Incident, group: Group) -> TimelineEvent:
+        found = group.found
+        text = f"{found.title}: {found.service} depends on {cause.service}"
+        data = {"service": found.service, "dedup_key": found.dedup_key, "severity": found.severity.value}
+        return TimelineEvent(self._now, EventKind.ATTACHED, "system:intake", text, data)

@@ -1,0 +1,87 @@
+"""Incidents of one cause: finding them, and moving signals from one to another."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from incident_response.domain.incidents import Incident, Status
+from incident_response.domain.ports import OutgoingState, Role, Sighting
+from incident_response.domain.severities import Scenario
+
+from .signals import Signals
+
+
+class Causes(Signals):
+    """What belongs together."""
+
+    def lock_gathering(self) -> None:
+        """There is one writer."""
+
+    def open_on(self, services: Collection[str]) -> Sequence[Incident]:
+        return [incident for incident in self._open() if incident.service in services]
+
+    def opened(self, above: int, since: datetime) -> Sequence[tuple[Scenario, str]]:
+        return [(i.scenario, i.service) for i in self.open_above(above) if i.opened_at >= since]
+
+    def open_above(self, above: int) -> Sequence[Incident]:
+        return [incident for incident in self._open() if incident.number > above]
+
+    def followed(self, fingerprints: Collection[str]) -> Mapping[str, int]:
+        return {
+            sighting.fingerprint: sighting.incident
+            for sighting in self._state.signals.values()
+            if sighting.fingerprint in fingerprints
+            and sighting.role is Role.CONSEQUENCE
+            and sighting.firing
+            and self._state.incidents[sighting.incident].status.is_open
+        }
+
+    def merged(self, dedup_keys: Collection[str]) -> Mapping[str, int]:
+        found = {}
+        for child in sorted(self._state.incidents.values(), key=lambda incident: incident.number):
+            parent = self._state.incidents.get(child.merged_into or 0)
+            known = child.dedup_key in dedup_keys and child.status is not Status.CLOSED
+            if known and parent is not None and parent.status.is_open:
+                found[child.dedup_key] = parent.number
+        return found
+
+    def move_signals(self, number: int, to: int, role: Role) -> None:
+        moved = [sighting for sighting in self._state.signals.values() if sighting.incident == number]
+        self.take_signals(number, {(sighting.source, sighting.fingerprint) for sighting in moved})
+        self.record([replace(sighting, incident=to, role=role) for sighting in moved])
+
+    def take_signals(self, number: int, keys: Collection[tuple[str, str]]) -> Sequence[Sighting]:
+        found = [(number, source, fingerprint) for source, fingerprint in sorted(keys)]
+        return [self._state.signals.pop(key) for key in found if key in self._state.signals]
+
+    def skip_parcels(self, number: int, now: datetime) -> int:
+        count = 0
+        for key, row in self._state.outbox.items():
+            if row.parcel.outgoing.incident == number and row.parcel.state is OutgoingState.PENDING:
+                state, error = OutgoingState.SKIPPED, "merged into another incident"
+                parcel = replace(row.parcel, state=state, settled_at=now, error=error)
+                self._state.outbox[key] = replace(row, parcel=parcel)
+                count += 1
+        return count
+
+    def lock_orphans(self, limit: int) -> Sequence[Sighting]:
+        found = [
+            sighting
+            for sighting in self._state.signals.values()
+            if sighting.role is Role.CONSEQUENCE
+            and sighting.firing
+            and not self._state.incidents[sighting.incident].status.is_open
+        ]
+        return sorted(found, key=lambda s: (s.incident, s.source, s.fingerprint))[:limit]
+
+    def release(self, sightings: Sequence[Sighting]) -> None:
+        for sighting in sightings:
+            key = (sighting.incident, sighting.source, sighting.fingerprint)
+            if key in self._state.signals:
+                self._state.signals[key] = replace(self._state.signals[key], role=Role.RELEASED)
+
+    def _open(self) -> list[Incident]:
+        found = [incident for incident in self._state.incidents.values() if incident.status.is_open]
+        return sorted(found, key=lambda incident: incident.number)

@@ -1,0 +1,52 @@
+"""Silences, and the signals that they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from incident_response.domain.ports import Held
+from incident_response.domain.silences import Silence
+
+from .state import Part
+from .stored import stored
+
+
+class Silences(Part):
+    """Mutes and what is muted."""
+
+    def silences(self, now: datetime) -> Sequence[Silence]:
+        found = [silence for silence in self._state.silences.values() if silence.ends_at > now]
+        return sorted(found, key=lambda silence: (silence.ends_at, silence.id))
+
+    def add_silence(self, silence: Silence) -> None:
+        self._state.silences.setdefault(silence.id, stored(silence))
+
+    def end_silence(self, id: str, now: datetime) -> bool:
+        silence = self._state.silences.get(id)
+        if silence is None or silence.ends_at <= now:
+            return False
+        self._state.silences[id] = replace(silence, ends_at=now)
+        for key, held in self._state.held.items():
+            self._state.held[key] = replace(held, until=min(held.until, now))
+        return True
+
+    def hold(self, held: Sequence[Held]) -> None:
+        for one in held:
+            signal = stored(one.signal)
+            key = (signal.source, signal.fingerprint)
+            kept = self._state.held.get(key)
+            if kept is None or signal.occurred_at >= kept.signal.occurred_at:
+                self._state.held[key] = Held(signal, one.until, one.by)
+
+    def drop_held(self, keys: Collection[tuple[str, str]]) -> None:
+        for key in keys:
+            self._state.held.pop(key, None)
+
+    def lock_held(self, now: datetime, limit: int) -> Sequence[Held]:
+        return [held for held in self.held(len(self._state.held)) if held.until <= now][:limit]
+
+    def held(self, limit: int) -> Sequence[Held]:
+        found = self._state.held.values()
+        return sorted(found, key=lambda h: (h.until, h.signal.source, h.signal.fingerprint))[:limit]

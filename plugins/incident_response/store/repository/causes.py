@@ -1,0 +1,102 @@
+"""Incidents of one cause: finding them, and moving signals from one to another."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from incident_response.domain.incidents import Incident
+from incident_response.domain.ports import Role, Sighting
+from incident_response.domain.severities import Scenario
+
+from ..tables import FOLLOWS, OPEN
+from . import incidents
+from .part import Part
+from .reading import select
+from .signals import ADD
+
+_GATHERING = "SELECT pg_advisory_xact_lock(hashtextextended('gathering', 0))"
+_OPEN_ON = f"{incidents.SELECT} WHERE {OPEN} AND service {{among:services}} ORDER BY number"
+_OPENED = (
+    f"SELECT scenario, service FROM {{s}}incidents WHERE number > :above AND opened_at >= :since AND {OPEN}"
+)
+_ABOVE = f"{incidents.SELECT} WHERE number > :above AND {OPEN} ORDER BY number"
+_FOLLOWED = (
+    f"SELECT fingerprint, incident FROM {{s}}signals WHERE fingerprint {{among:fingerprints}} AND {FOLLOWS} "
+    f"AND incident IN (SELECT number FROM {{s}}incidents WHERE {OPEN})"
+)
+_MERGED = """
+    SELECT child.dedup_key, parent.number FROM {s}incidents AS child
+    JOIN {s}incidents AS parent ON parent.number = child.merged_into
+    WHERE child.dedup_key {among:keys} AND child.status <> 'closed'
+    AND parent.status NOT IN ('resolved', 'closed') ORDER BY child.number
+"""
+_OF = select(Sighting, "signals") + "WHERE incident = :number ORDER BY source, fingerprint"
+_DROP = "DELETE FROM {s}signals WHERE incident = :number"
+_DROP_ONE = f"{_DROP} AND source = :source AND fingerprint = :fingerprint"
+_SKIP = (
+    "UPDATE {s}outbox SET state = 'skipped', settled_at = :now, error = 'merged into another incident' "
+    "WHERE incident = :number AND state = 'pending'"
+)
+_ORPHANS = select(Sighting, "signals") + (
+    f"WHERE {FOLLOWS} AND incident IN "
+    "(SELECT number FROM {s}incidents WHERE status IN ('resolved', 'closed')) "
+    "ORDER BY incident, source, fingerprint LIMIT :limit {skip}"
+)
+_RELEASE = (
+    "UPDATE {s}signals SET role = 'released' "
+    "WHERE incident = :number AND source = :source AND fingerprint = :fingerprint"
+)
+
+
+class Causes(Part):
+    """What belongs together."""
+
+    def lock_gathering(self) -> None:
+        if self._dialect.name == "postgresql":  # SQLite has one writer anyway
+            self._rows(_GATHERING)
+
+    def open_on(self, services: Collection[str]) -> Sequence[Incident]:
+        return self._records(self._mappers.incident, _OPEN_ON, services=self._codec.among(services))
+
+    def opened(self, above: int, since: datetime) -> Sequence[tuple[Scenario, str]]:
+        found = self._rows(_OPENED, above=above, since=self._codec.moment(since))
+        return [(Scenario(scenario), service) for scenario, service in found]
+
+    def open_above(self, above: int) -> Sequence[Incident]:
+        return self._records(self._mappers.incident, _ABOVE, above=above)
+
+    def followed(self, fingerprints: Collection[str]) -> Mapping[str, int]:
+        return dict(self._rows(_FOLLOWED, fingerprints=self._codec.among(fingerprints)))
+
+    def merged(self, dedup_keys: Collection[str]) -> Mapping[str, int]:
+        return dict(self._rows(_MERGED, keys=self._codec.among(dedup_keys)))
+
+    def move_signals(self, number: int, to: int, role: Role) -> None:
+        mapper = self._mappers.sighting
+        rows = [mapper.row(sighting) for sighting in self._records(mapper, _OF, number=number)]
+        if rows:
+            self._write(ADD, [{**row, "incident": to, "role": role.value} for row in rows])
+            self._run(_DROP, number=number)
+
+    def take_signals(self, number: int, keys: Collection[tuple[str, str]]) -> Sequence[Sighting]:
+        found = self._records(self._mappers.sighting, _OF, number=number)
+        taken = [sighting for sighting in found if (sighting.source, sighting.fingerprint) in keys]
+        for sighting in taken:
+            self._run(_DROP_ONE, number=number, source=sighting.source, fingerprint=sighting.fingerprint)
+        return taken
+
+    def skip_parcels(self, number: int, now: datetime) -> int:
+        return self._run(_SKIP, number=number, now=self._codec.moment(now))
+
+    def lock_orphans(self, limit: int) -> Sequence[Sighting]:
+        return self._records(self._mappers.sighting, _ORPHANS, limit=limit)
+
+    def release(self, sightings: Sequence[Sighting]) -> None:
+        for sighting in sightings:
+            self._run(
+                _RELEASE,
+                number=sighting.incident,
+                source=sighting.source,
+                fingerprint=sighting.fingerprint,
+            )

@@ -1,0 +1,87 @@
+"""Silences, and the signals that they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from incident_response.domain.ports import Held
+from incident_response.domain.signals import Signal
+from incident_response.domain.silences import Silence
+
+from .. import tables
+from ..dialect import Many
+from ..documents import clean
+from .part import Part
+from .reading import select
+
+_LASTING = select(Silence, "silences") + "WHERE ends_at > :now ORDER BY ends_at, id"
+_ADD = Many.insert(tables.silences, tuple(field.name for field in fields(Silence)), "(id) DO NOTHING")
+_END = "UPDATE {s}silences SET ends_at = :now WHERE id = :id AND ends_at > :now"
+_WAKE = "UPDATE {s}held SET until = :now WHERE until > :now"
+_COLUMNS = (
+    "source", "fingerprint", "labels", "summary", "occurred_at", "occurrence", "details", "until", "muted_by",
+)  # fmt: skip
+_HOLD = Many.insert(
+    tables.held,
+    _COLUMNS,
+    "(source, fingerprint) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS[2:])
+    + " WHERE excluded.occurred_at >= held.occurred_at",
+)
+_DROP = "DELETE FROM {s}held WHERE source = :source AND fingerprint = :fingerprint"
+_ALL = f"SELECT {', '.join(_COLUMNS)} FROM {{s}}held "
+_FIRST = "ORDER BY until, source, fingerprint LIMIT :limit"
+_DUE = f"{_ALL} WHERE until <= :now {_FIRST} {{skip}}"
+
+
+class Silences(Part):
+    """Mutes and what is muted."""
+
+    def silences(self, now: datetime) -> Sequence[Silence]:
+        return self._records(self._mappers.silence, _LASTING, now=self._codec.moment(now))
+
+    def add_silence(self, silence: Silence) -> None:
+        self._write(_ADD, [self._mappers.silence.row(silence)])
+
+    def end_silence(self, id: str, now: datetime) -> bool:
+        ended = self._run(_END, id=id, now=self._codec.moment(now)) > 0
+        if ended:  # whatever is still muted by something else is held again when it is looked at
+            self._run(_WAKE, now=self._codec.moment(now))
+        return ended
+
+    def hold(self, held: Sequence[Held]) -> None:
+        rows = {(one.signal.source, one.signal.fingerprint): self._held_row(one) for one in held}
+        self._write(_HOLD, list(rows.values()))
+
+    def drop_held(self, keys: Collection[tuple[str, str]]) -> None:
+        for source, fingerprint in keys:
+            self._run(_DROP, source=source, fingerprint=fingerprint)
+
+    def lock_held(self, now: datetime, limit: int) -> Sequence[Held]:
+        return [self._held(row) for row in self._rows(_DUE, now=self._codec.moment(now), limit=limit)]
+
+    def held(self, limit: int) -> Sequence[Held]:
+        return [self._held(row) for row in self._rows(_ALL + _FIRST, limit=limit)]
+
+    def _held_row(self, held: Held) -> dict[str, Any]:
+        signal = held.signal
+        return {
+            "source": clean(signal.source),
+            "fingerprint": signal.fingerprint,
+            "labels": self._codec.document(signal.labels),
+            "summary": clean(signal.summary),
+            "occurred_at": self._codec.moment(signal.occurred_at),
+            "occurrence": clean(signal.occurrence),
+            "details": self._codec.document(signal.details),
+            "until": self._codec.moment(held.until),
+            "muted_by": clean(held.by),
+        }
+
+    def _held(self, row: Sequence[Any]) -> Held:
+        source, _, labels, summary, occurred_at, occurrence, details, until, by = row
+        read, moment = self._codec.read_document, self._codec.read_moment
+        signal = Signal(source, read(labels), summary, moment(occurred_at), True, occurrence, read(details))
+        return Held(signal, moment(until), by)
