@@ -52,6 +52,10 @@ class Answers:
         """As Airflow has it."""
         return Connection(self.url, conn_type="http")
 
+    def hang(self, seconds: float) -> None:
+        """Wait so long before an answer, or until the test is over."""
+        self._ended.wait(seconds)
+
     def paths(self) -> list[str]:
         """What was asked for, in order."""
         return [asked.path for asked in self.asked]

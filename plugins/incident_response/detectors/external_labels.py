@@ -1,6 +1,7 @@
 """External labels: what Prometheus adds to its alerts on their way to Alertmanager, and not in its own API.
 
-Without them one alert would have two fingerprints, one for each way it is seen.
+Without them one alert would have two fingerprints, one for each way it is seen. What `alert_relabel_configs`
+change on that way is not followed: with a `labeldrop` there, poll one of the two.
 """
 
 from __future__ import annotations

@@ -15,8 +15,9 @@ from incident_response.domain.incidents import Status
 from incident_response.domain.severities import Scenario, Severity
 from incident_response.sources.alertmanager import AlertmanagerSource
 from incident_response.sources.prometheus import PrometheusSource
+from tests.support.exporter import Exporter
 from tests.support.looking import Looking
-from tests.support.prometheus import Alertmanager, Exporter, Prometheus
+from tests.support.prometheus import Alertmanager, Prometheus
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.integration

@@ -13,8 +13,9 @@ from incident_response.domain.errors import SourceUnavailable
 from incident_response.domain.incidents import Status
 from incident_response.domain.severities import Scenario, Severity
 from incident_response.sources.prometheus import PrometheusSource
+from tests.support.exporter import Exporter
 from tests.support.looking import Looking
-from tests.support.prometheus import Exporter, Prometheus
+from tests.support.prometheus import Prometheus
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.integration

@@ -138,7 +138,7 @@ class TestTime:
 
     def test_a_server_that_says_nothing_is_given_up(self, server: Answers) -> None:
         """And what comes after it has no time left."""
-        server.on["/x"] = lambda _: (time.sleep(1), {})[1]
+        server.on["/x"] = lambda _: (server.hang(1), {})[1]
         with JsonHttp("logs", "my_conn", server.connection, 0.3) as http:
             with pytest.raises(SourceUnavailable, match=r"did not answer /x within 0\."):
                 http.get("/x")
@@ -149,7 +149,7 @@ class TestTime:
 
     def test_one_request_can_be_given_less_time_than_all(self, server: Answers) -> None:
         """The next one still works, on a new connection."""
-        server.on = {"/x": lambda _: (time.sleep(1), {})[1], "/y": {"b": 2}}
+        server.on = {"/x": lambda _: (server.hang(1), {})[1], "/y": {"b": 2}}
         with JsonHttp("logs", "my_conn", server.connection, 5) as http:
             with pytest.raises(SourceUnavailable):
                 http.get("/x", seconds=0.2)

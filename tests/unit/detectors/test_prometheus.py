@@ -293,9 +293,8 @@ class TestQueries:
 
     def test_a_query_that_hangs_leaves_time_for_the_next(self, server: Answers) -> None:
         """Each may take half of the time that is left."""
-        hang = server._ended.wait
         server.on["/api/v1/query"] = lambda asked: (
-            (hang(2), vector())[1] if asked.params["query"] == "lag" else vector(("api", "0"))
+            (server.hang(2), vector())[1] if asked.params["query"] == "lag" else vector(("api", "0"))
         )
         queries = [QUERY, {"name": "Down", "query": "up", "below": 1}]
         assert told(Looks(server, time_limit="1 s", alerts=False, queries=queries).at()) == [("api", True)]
