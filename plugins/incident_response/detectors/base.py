@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Generic, TypeVar
@@ -26,6 +26,9 @@ class Look:
 
     firing: tuple[Signal, ...] = ()
     complete: bool = True  # False: a part did not answer; what is missing here is not taken for resolved
+    held: Collection[
+        str
+    ] = ()  # fingerprints neither told nor resolved: silenced, or of a part without answer
     memory: Mapping[str, Any] = field(default_factory=dict)  # the detector's own, JSON; comes back next time
 
 
@@ -46,7 +49,7 @@ class SourceDetector(ABC, Generic[Kind]):
         """Look once, bounded in time. Raises SourceUnavailable, NotConfigured."""
         watch = Watch(self.kind, cursor, now, self.source.repeat)
         found = self.look(cursor.get("memory", {}), now)
-        signals = watch.compare(unrepeated(found.firing), complete=found.complete)
+        signals = watch.compare(unrepeated(found.firing), complete=found.complete, held=found.held)
         return Observation(signals, {**watch.cursor(), "memory": dict(found.memory)})
 
     @abstractmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,10 +28,13 @@ class Watch:
         known = self._known.get(fingerprint)
         return datetime.fromisoformat(known["since"]) if known else None
 
-    def compare(self, firing: Sequence[Signal], *, complete: bool = True) -> list[Signal]:
+    def compare(
+        self, firing: Sequence[Signal], *, complete: bool = True, held: Collection[str] = ()
+    ) -> list[Signal]:
         """The signals that follow from a look at everything that fires.
 
         `complete` False: a part of the source did not answer, so what is missing in `firing` is not resolved.
+        `held`: fingerprints of which nothing is told, neither that they fire nor that they ended.
         """
         signals: list[Signal] = []
         seen: dict[str, dict[str, Any]] = {}
@@ -48,10 +51,9 @@ class Watch:
                 "told": self._now.isoformat() if due or known is None else known["told"],
             }
         gone = {key: known for key, known in self._known.items() if key not in seen}
-        if complete:
-            signals += [self._resolved(known) for known in gone.values()]
-        else:
-            seen |= gone
+        kept = {key: known for key, known in gone.items() if not complete or key in held}
+        signals += [self._resolved(known) for key, known in gone.items() if key not in kept]
+        seen |= kept
         self._known = dict(list(seen.items())[:_MOST])
         return signals
 

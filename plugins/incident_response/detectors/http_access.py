@@ -1,0 +1,52 @@
+"""What an Airflow connection says about access to an HTTP API: headers and certificates."""
+
+from __future__ import annotations
+
+import functools
+import ssl
+from typing import Any
+
+from incident_response.domain.connections import Connection
+
+_WORDS = {"true": True, "1": True, "yes": True, "": True, "false": False, "0": False, "no": False}
+
+
+def headers_of(connection: Connection) -> dict[str, str]:
+    """Headers of every request: `extra.bearer_token`. Raises ValueError for one that is no token."""
+    # Unpacked answers could be far larger than what is read from the wire.
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    token = str(connection.extra.get("bearer_token") or "").strip()
+    if token:
+        if not (token.isascii() and token.isprintable()):
+            raise ValueError("extra.bearer_token holds characters that no token has")
+        headers["Authorization"] = f"Bearer {token}"
+    return headers
+
+
+def credentials_of(connection: Connection, username: str, password: str) -> tuple[str, str]:
+    """Login and password: the connection's own, else those in its URL."""
+    return (connection.login, connection.password) if connection.login else (username, password)
+
+
+def ssl_of(connection: Connection) -> ssl.SSLContext | bool:
+    """`extra.verify`: true (default), false, or a file with the certificates of those who may sign.
+
+    Raises ValueError when the file cannot be used.
+    """
+    verify: Any = connection.extra.get("verify", True)
+    if isinstance(verify, str):
+        verify = _WORDS.get(verify.strip().lower(), verify)
+    if isinstance(verify, str):
+        try:
+            return ssl.create_default_context(cafile=verify)
+        except OSError:  # ssl.SSLError is one
+            raise ValueError("the file of extra.verify cannot be read, or holds no certificates") from None
+    return _usual() if verify else False
+
+
+@functools.cache
+def _usual() -> ssl.SSLContext:
+    """Made once: reading all the certificates takes a tenth of a second."""
+    import httpx
+
+    return httpx.create_ssl_context()
