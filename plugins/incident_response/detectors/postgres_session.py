@@ -10,14 +10,8 @@ from incident_response.domain.connections import Connection
 from incident_response.domain.errors import NotConfigured, SourceUnavailable
 from incident_response.domain.redaction import one_line
 
+from . import libpq
 from .postgres_refusals import Refusal, refusal
-
-# Of the connection's extra, what libpq understands; the rest is for Airflow's hook.
-_EXTRA = frozenset(
-    {"channel_binding", "gssencmode", "hostaddr", "krbsrvname", "options", "passfile", "require_auth",
-     "service", "sslcert", "sslcertmode", "sslcrl", "sslcrldir", "sslkey", "sslmode", "sslnegotiation", "sslpassword",
-     "sslrootcert", "sslsni", "target_session_attrs"}
-)  # fmt: skip
 
 
 class NoAnswer(Exception):
@@ -70,22 +64,13 @@ def ask(
 
 
 def _arguments(connection: Connection, seconds: float) -> dict[str, Any]:
-    """For libpq; the last four end the wait for a server that vanished from the network."""
-    limit = max(1, round(seconds))
+    """For libpq."""
     given = {
         "host": connection.host,
         "port": connection.port,
         "dbname": connection.schema,
         "user": connection.login,
         "password": connection.password,
-        **{key: value for key, value in connection.extra.items() if key in _EXTRA},
     }
-    return {
-        **{key: value for key, value in given.items() if value not in (None, "")},
-        "application_name": "incident_response",
-        "connect_timeout": max(2, limit),  # libpq takes less for two
-        "tcp_user_timeout": limit * 1000,
-        "keepalives_idle": limit,
-        "keepalives_interval": 1,
-        "keepalives_count": 2,
-    }
+    named = {key: value for key, value in given.items() if value not in (None, "")}
+    return {**named, **libpq.keywords(connection), **libpq.bounds(seconds)}
