@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata, util
 from pathlib import Path
 
@@ -32,11 +32,17 @@ class PostgresServer:
     they lie where only root may enter) under the system's temporary folder until the test run ends.
     """
 
-    def __init__(self, folder: Path, *, fsync: bool = False) -> None:
-        """`fsync=True` for figures; a killed server loses no commit either way, a killed machine could."""
+    def __init__(
+        self, folder: Path, *, fsync: bool = False, settings: Mapping[str, object] | None = None
+    ) -> None:
+        """`fsync=True` for figures; a killed server loses no commit either way, a killed machine could.
+
+        `settings` go over those in `start`: `{"max_connections": 10}`.
+        """
         self.folder = folder
         self.port = free_port()
         self._fsync = fsync
+        self._settings = dict(settings or {})
         self._process: Process | None = None
         self._prefix: Sequence[str] = ()
         self._home = folder
@@ -61,6 +67,7 @@ class PostgresServer:
             "max_connections": 200,
             "fsync": "on" if self._fsync else "off",
             "full_page_writes": "on" if self._fsync else "off",
+            **self._settings,
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         self._process = Process(
