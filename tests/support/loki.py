@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -59,12 +59,22 @@ class LokiServer:
         return self
 
     def stop(self) -> None:
-        """Logs that were pushed are kept for a next start."""
+        """SIGKILL to both; logs that were pushed are in files, and there at a next start."""
         while self._processes:
-            process = self._processes.pop()
-            process.signal(signal.SIGTERM)
-            process.wait(5)
-            process.kill()
+            self._processes.pop().kill()
+
+    @property
+    def running(self) -> bool:
+        return bool(self._processes)
+
+    @contextlib.contextmanager
+    def hanging(self) -> Iterator[None]:
+        """It accepts connections and says nothing."""
+        self._processes[0].signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._processes[0].signal(signal.SIGCONT)
 
     def push(self, labels: Mapping[str, str], lines: Sequence[str], at: float | None = None) -> None:
         """Log lines of one stream, written now or `at` that Unix time; they are found when this returns."""

@@ -26,7 +26,7 @@ def finding(
     said = [{"at": line.at.isoformat(timespec="milliseconds"), "line": sample(line.text)} for line in shown]
     window = str(Span(elapsed=query.window))
     summary = (
-        f"{_service(query, count)}: {count.lines:g} log lines of {query.name} in {window} "
+        f"{_service(query, count)}: {count.lines:g} log line{'' if count.lines == 1 else 's'} of {query.name} in {window} "
         f"(limit {query.at_least})"
     )
     details: dict[str, Any] = {
