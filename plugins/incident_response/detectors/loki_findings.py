@@ -25,10 +25,8 @@ def finding(
     """More lines than there may be. `unseen` says why no line is shown."""
     said = [{"at": line.at.isoformat(timespec="milliseconds"), "line": sample(line.text)} for line in shown]
     window = str(Span(elapsed=query.window))
-    summary = (
-        f"{_service(query, count)}: {count.lines:g} log line{'' if count.lines == 1 else 's'} of {query.name} in {window} "
-        f"(limit {query.at_least})"
-    )
+    counted = f"{count.lines:g} log line{'' if count.lines == 1 else 's'}"
+    summary = f"{_service(query, count)}: {counted} of {query.name} in {window} (limit {query.at_least})"
     details: dict[str, Any] = {
         "query": one_line(query.query),
         "count": count.lines,
