@@ -87,11 +87,15 @@ class Settlement:
 
 @dataclass(frozen=True)
 class Held:
-    """A firing signal that a silence or a maintenance window keeps from opening an incident."""
+    """A signal that waits outside of incidents.
+
+    A firing one is muted by a silence or a maintenance window. A resolved one ended before it was told that
+    it fired: signals arrive in any order.
+    """
 
     signal: Signal
-    until: datetime  # when the mute ends, and the signal is looked at again
-    by: str  # the mute's name
+    until: datetime  # when a firing one is looked at again, and a resolved one is forgotten
+    by: str  # the mute's name; empty for a resolved one
 
 
 @dataclass(frozen=True)
@@ -226,7 +230,10 @@ class Transaction(Protocol):
         """Held signals whose mute has ended."""
 
     def held(self, limit: int) -> Sequence[Held]:
-        """All held signals, those whose mute ends first first."""
+        """All muted signals, those whose mute ends first first."""
+
+    def ended(self, fingerprints: Collection[str]) -> Sequence[Signal]:
+        """Resolved signals that wait for the firing ones they came before."""
 
     # signals
     def record(self, sightings: Sequence[Sighting]) -> None:

@@ -78,8 +78,9 @@ class Intake:
         They are taken in like new ones. Returns how many.
         """
         with self._store.transaction() as tx:
-            held = [one.signal for one in tx.lock_held(now, limit)]
-            tx.drop_held([(signal.source, signal.fingerprint) for signal in held])
+            due = [one.signal for one in tx.lock_held(now, limit)]
+            tx.drop_held([(signal.source, signal.fingerprint) for signal in due])
+            held = [signal for signal in due if signal.firing]
             orphans = tx.lock_orphans(limit)
             tx.release(orphans)
             signals = [*held, *(_again(orphan) for orphan in orphans)]
@@ -125,11 +126,12 @@ class Intake:
         rows: list[Sighting] = []
         quiet: dict[int, tuple[str, Incident]] = {}
         for key, (incident, group) in known.items():
+            ended = _ended(tx, incident) if key in settled else {}
             fresh = tuple(
                 s
                 for s in group.firing
-                if not s.occurrence
-                or ((s.fingerprint, s.occurrence) not in seen and not _is_late_news(s, incident))
+                if not (s.occurrence and (s.fingerprint, s.occurrence) in seen)
+                and not _is_late_news(s, group.found.event_like, incident, ended)
             )
             taken[key] = Receipt(incident.number, Taken.COUNTED)
             if key in settled and not fresh:
@@ -175,7 +177,7 @@ class Intake:
                 over[key] = group
         placing = Placing(work.tx, self._grouping(), self.muting, work.now)
         self._over(work, placing, over)
-        return self._open(work, self._placed(work, placing, fresh)) if fresh else {}
+        return self._open(work, placing, self._placed(work, placing, fresh)) if fresh else {}
 
     def _over(self, work: _Work, placing: Placing, over: dict[str, Group]) -> None:
         """What is quiet, or was dealt with before: it may still belong to an incident of another key."""
@@ -201,7 +203,7 @@ class Intake:
         self._continue(work, sheltered)
         return _without(left, sheltered)
 
-    def _open(self, work: _Work, fresh: dict[str, Group]) -> dict[str, Group]:
+    def _open(self, work: _Work, placing: Placing, fresh: dict[str, Group]) -> dict[str, Group]:
         """Open incidents for new causes; returns the groups that lost a race."""
         if not fresh:
             return {}
@@ -219,8 +221,10 @@ class Intake:
         tx.record(
             [s for key, incident in opened.items() for s in sightings(incident.number, fresh[key].signals)]
         )
+        over = placing.over_already({key: (incident, fresh[key]) for key, incident in opened.items()})
         work.opened += opened.values()
         work.taken.update({key: Receipt(i.number, Taken.OPENED) for key, i in opened.items()})
+        self._continue(work, over)
         return _without(fresh, opened)
 
 
@@ -272,7 +276,24 @@ def _is_working(incident: Incident) -> bool:
     return incident.status.is_open and incident.status is not Status.MITIGATED
 
 
-def _is_late_news(signal: Signal, incident: Incident) -> bool:
-    """True for a happening from before the repair, told only now: it says nothing against the repair."""
+def _is_late_news(
+    signal: Signal, event_like: bool, incident: Incident, ended: Mapping[str, datetime]
+) -> bool:
+    """True for what was before the repair, and is told only now: it says nothing against the repair."""
+    if not event_like and not signal.occurrence:
+        # A state fires until it is told that it ended, however often it is told; the latest word counts.
+        return signal.fingerprint in ended and signal.occurred_at <= ended[signal.fingerprint]
     repaired = incident.mitigated_at or incident.resolved_at
-    return repaired is not None and signal.occurred_at < repaired
+    began = signal.details.get("since")
+    at = signal.occurred_at if signal.occurrence or not began else datetime.fromisoformat(str(began))
+    return repaired is not None and at < repaired
+
+
+def _ended(tx: Transaction, incident: Incident) -> dict[str, datetime]:
+    """By fingerprint: when it was told last that a thing is over."""
+    found: dict[str, datetime] = {}
+    for sighting in tx.sightings(incident.number):
+        if not sighting.firing:
+            known = found.get(sighting.fingerprint)
+            found[sighting.fingerprint] = max(sighting.last_at, known) if known else sighting.last_at
+    return found

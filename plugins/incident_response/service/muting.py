@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from secrets import token_hex
 
@@ -86,4 +85,4 @@ class Muting:
 
 def hold(signal: Signal, mute: Muted) -> Held:
     """A muted signal as it is kept."""
-    return Held(replace(signal, firing=True), mute.until, mute.name)
+    return Held(signal, mute.until, mute.name)

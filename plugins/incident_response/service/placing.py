@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from incident_response.domain.grouping import SEVERAL, Grouping
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Role, Transaction
+from incident_response.domain.ports import Held, Role, Transaction
 from incident_response.domain.timeline import EventKind, TimelineEvent
 
 from .groups import Group, sightings
 from .muting import Muting, hold
 
+_EARLY = timedelta(hours=1)  # the end of something is remembered for this long
 Known = dict[str, tuple[Incident, Group]]
 
 
@@ -76,24 +77,45 @@ class Placing:
         }
 
     def quiet(self, groups: Mapping[str, Group]) -> dict[str, int]:
-        """Quiet signals end what is held, and consequences; returns the incident of these by key."""
+        """Quiet signals end what is muted, and consequences; returns the incident of these by key.
+
+        What belongs to nothing waits for a while: that it fired may be told later.
+        """
         silent = [s for group in groups.values() for s in group.signals if not s.firing]
         if not silent:
             return {}
         self._tx.drop_held({(signal.source, signal.fingerprint) for signal in silent})
         followed = self._tx.followed({signal.fingerprint for signal in silent})
         found: dict[str, int] = {}
-        rows = []
+        rows, early = [], []
         for key, group in groups.items():
             # An event that goes quiet proves nothing, as a consequence no more than by itself.
             proven = group.proof or not group.found.event_like
-            for signal in group.signals:
+            for signal in (s for s in group.signals if not s.firing):
                 number = followed.get(signal.fingerprint)
-                if number is not None and not signal.firing and proven:
+                if number is None:
+                    early.append(Held(signal, self._now + _EARLY, ""))
+                elif proven:
                     rows += sightings(number, [signal], Role.CONSEQUENCE)
                     found[key] = number
         if rows:
             self._tx.record(rows)
+        self._tx.hold(early)
+        return found
+
+    def over_already(self, opened: Mapping[str, tuple[Incident, Group]]) -> Known:
+        """Of what was opened a moment ago, that of which the end was told before."""
+        ended = self._tx.ended({s.fingerprint for _, group in opened.values() for s in group.signals})
+        by_thing = {signal.fingerprint: signal for signal in ended}
+        self._tx.drop_held({(signal.source, signal.fingerprint) for signal in ended})
+        found: Known = {}
+        for key, (incident, group) in opened.items() if ended else ():
+            last = {signal.fingerprint: signal.occurred_at for signal in group.signals}
+            over = tuple(
+                by_thing[f] for f, at in last.items() if f in by_thing and by_thing[f].occurred_at >= at
+            )
+            if over:
+                found[key] = (incident, Group(group.found, over))
         return found
 
     def _open(self, groups: Mapping[str, Group]) -> Sequence[Incident]:

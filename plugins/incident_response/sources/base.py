@@ -16,7 +16,7 @@ def _length(value: object) -> timedelta:
     if isinstance(value, timedelta):
         return value
     try:
-        span = Span.parse(str(value))
+        span = Span.parse(value if isinstance(value, (int, float)) else str(value))
     except BadInput as error:
         raise ValueError(str(error)) from None
     if span.elapsed == timedelta() and not str(value).startswith("0"):

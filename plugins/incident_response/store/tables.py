@@ -218,6 +218,7 @@ held = Table(
     _document("labels"),
     _text("summary"),
     _moment("occurred_at"),
+    _flag("firing"),
     _text("occurrence"),
     _document("details"),
     _moment("until"),

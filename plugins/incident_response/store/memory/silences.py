@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from incident_response.domain.ports import Held
+from incident_response.domain.signals import Signal
 from incident_response.domain.silences import Silence
 
 from .state import Part
@@ -29,7 +30,8 @@ class Silences(Part):
             return False
         self._state.silences[id] = replace(silence, ends_at=now)
         for key, held in self._state.held.items():
-            self._state.held[key] = replace(held, until=min(held.until, now))
+            if held.signal.firing:
+                self._state.held[key] = replace(held, until=min(held.until, now))
         return True
 
     def hold(self, held: Sequence[Held]) -> None:
@@ -45,8 +47,15 @@ class Silences(Part):
             self._state.held.pop(key, None)
 
     def lock_held(self, now: datetime, limit: int) -> Sequence[Held]:
-        return [held for held in self.held(len(self._state.held)) if held.until <= now][:limit]
+        return [held for held in self._waiting() if held.until <= now][:limit]
 
     def held(self, limit: int) -> Sequence[Held]:
+        return [held for held in self._waiting() if held.signal.firing][:limit]
+
+    def ended(self, fingerprints: Collection[str]) -> Sequence[Signal]:
+        signals = [held.signal for held in self._waiting()]
+        return [s for s in signals if not s.firing and s.fingerprint in fingerprints]
+
+    def _waiting(self) -> list[Held]:
         found = self._state.held.values()
-        return sorted(found, key=lambda h: (h.until, h.signal.source, h.signal.fingerprint))[:limit]
+        return sorted(found, key=lambda h: (h.until, h.signal.source, h.signal.fingerprint))

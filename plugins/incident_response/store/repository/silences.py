@@ -20,9 +20,10 @@ from .reading import select
 _LASTING = select(Silence, "silences") + "WHERE ends_at > :now ORDER BY ends_at, id"
 _ADD = Many.insert(tables.silences, tuple(field.name for field in fields(Silence)), "(id) DO NOTHING")
 _END = "UPDATE {s}silences SET ends_at = :now WHERE id = :id AND ends_at > :now"
-_WAKE = "UPDATE {s}held SET until = :now WHERE until > :now"
+_WAKE = "UPDATE {s}held SET until = :now WHERE until > :now AND firing"
 _COLUMNS = (
-    "source", "fingerprint", "labels", "summary", "occurred_at", "occurrence", "details", "until", "muted_by",
+    "source", "fingerprint", "labels", "summary", "occurred_at", "firing", "occurrence", "details", "until",
+    "muted_by",
 )  # fmt: skip
 _HOLD = Many.insert(
     tables.held,
@@ -34,6 +35,8 @@ _HOLD = Many.insert(
 _DROP = "DELETE FROM {s}held WHERE source = :source AND fingerprint = :fingerprint"
 _ALL = f"SELECT {', '.join(_COLUMNS)} FROM {{s}}held "
 _FIRST = "ORDER BY until, source, fingerprint LIMIT :limit"
+_MUTED = f"{_ALL} WHERE firing {_FIRST}"
+_ENDED = f"{_ALL} WHERE fingerprint {{among:fingerprints}} AND NOT firing"
 _DUE = f"{_ALL} WHERE until <= :now {_FIRST} {{skip}}"
 
 
@@ -64,7 +67,11 @@ class Silences(Part):
         return [self._held(row) for row in self._rows(_DUE, now=self._codec.moment(now), limit=limit)]
 
     def held(self, limit: int) -> Sequence[Held]:
-        return [self._held(row) for row in self._rows(_ALL + _FIRST, limit=limit)]
+        return [self._held(row) for row in self._rows(_MUTED, limit=limit)]
+
+    def ended(self, fingerprints: Collection[str]) -> Sequence[Signal]:
+        rows = self._rows(_ENDED, fingerprints=self._codec.among(fingerprints))
+        return [self._held(row).signal for row in rows]
 
     def _held_row(self, held: Held) -> dict[str, Any]:
         signal = held.signal
@@ -74,6 +81,7 @@ class Silences(Part):
             "labels": self._codec.document(signal.labels),
             "summary": clean(signal.summary),
             "occurred_at": self._codec.moment(signal.occurred_at),
+            "firing": signal.firing,
             "occurrence": clean(signal.occurrence),
             "details": self._codec.document(signal.details),
             "until": self._codec.moment(held.until),
@@ -81,7 +89,8 @@ class Silences(Part):
         }
 
     def _held(self, row: Sequence[Any]) -> Held:
-        source, _, labels, summary, occurred_at, occurrence, details, until, by = row
+        source, _, labels, summary, occurred_at, firing, occurrence, details, until, by = row
         read, moment = self._codec.read_document, self._codec.read_moment
-        signal = Signal(source, read(labels), summary, moment(occurred_at), True, occurrence, read(details))
+        at = moment(occurred_at)
+        signal = Signal(source, read(labels), summary, at, bool(firing), occurrence, read(details))
         return Held(signal, moment(until), by)

@@ -46,6 +46,7 @@ def upgrade(schema: str | None) -> None:
         sa.Column("labels", DOCUMENT, nullable=False),
         sa.Column("summary", sa.Text(), nullable=False),
         sa.Column("occurred_at", MOMENT, nullable=False),
+        sa.Column("firing", sa.Boolean(), nullable=False),
         sa.Column("occurrence", sa.Text(), nullable=False),
         sa.Column("details", DOCUMENT, nullable=False),
         sa.Column("until", MOMENT, nullable=False),
