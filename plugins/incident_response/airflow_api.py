@@ -19,8 +19,7 @@ _API = "/api/v2"
 
 class AirflowApi:
     """Thread-safe. `find` gives the connection (None: not configured); paths start after `/api/v2` (those
-    of the
-    auth manager, `/auth/…`, are taken as they are).
+    of the auth manager, `/auth/…`, and of Airflow's own pages, `/ui/…`, are taken as they are).
     """
 
     def __init__(self, find: Callable[[], Connection | None], timeout: float = 10.0) -> None:
@@ -68,7 +67,7 @@ class AirflowApi:
 
     def _send(self, method: str, path: str, token: str, **arguments: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-        whole = path if path.startswith("/auth/") else _API + path
+        whole = path if path.startswith(("/auth/", "/ui/")) else _API + path
         return self._http().request(method, whole, headers=headers, **arguments)
 
     def _http(self) -> httpx.Client:
