@@ -16,6 +16,7 @@ from incident_response.domain.redaction import one_line, redact
 
 _MOST_BYTES = 16 * 1024 * 1024  # of one answer; a list of a thousand containers has two megabytes
 _THREADS = 8
+_ANY = "1.41"  # the SDK wants to know one; ours is in the paths
 _SCHEMES = ("unix://", "tcp://", "http://", "https://")
 
 
@@ -40,9 +41,14 @@ class Engine:
         self._url = engine_url(name, connection)
         self._errors = (docker.errors.DockerException, requests.RequestException, OSError)
         try:
-            # Asks for the engine's version: old engines refuse new clients, and the other way round.
+            # With a version it asks nothing yet: that would go by the proxies and the REQUESTS_CA_BUNDLE of
+            # the environment, which beats the authority of the connection.
             self._client = docker.APIClient(
-                self._url, timeout=self._left, tls=_tls(connection, TLSConfig), max_pool_size=_THREADS
+                self._url,
+                version=_ANY,
+                timeout=self._left,
+                tls=_tls(connection, TLSConfig),
+                max_pool_size=_THREADS,
             )
         except docker.errors.TLSParameterError as error:
             raise NotConfigured(
@@ -51,7 +57,12 @@ class Engine:
             ) from None
         except self._errors as error:
             raise self._silent(error) from None
-        self._client.trust_env = False  # an engine is in the house: no proxy, no ~/.netrc
+        self._client.trust_env = False
+        self._prefix = ""  # old engines refuse new clients, and the other way round: the engine says which
+        try:
+            self._prefix = f"/v{self._get('/version')['ApiVersion']}"
+        except (KeyError, TypeError):
+            raise self._stranger() from None
 
     def close(self) -> None:
         """Give the connections back."""
@@ -87,14 +98,12 @@ class Engine:
         try:
             return None if body is None else json.loads(body)
         except ValueError:
-            raise SourceUnavailable(
-                f"{self._name}: what answers at {redact(self._url)} is no Docker Engine; check its connection"
-            ) from None
+            raise self._stranger() from None
 
     def _read(self, path: str, params: Mapping[str, str]) -> bytes | None:
         """The body; None when there is no such container."""
         # Not the SDK's own methods: they read without a limit, and events without a timeout.
-        url = f"{self._client.base_url}/v{self._client.api_version}{path}"
+        url = f"{self._client.base_url}{self._prefix}{path}"
         try:
             with self._client.get(url, params=params, timeout=self._left, stream=True) as answer:
                 body = bytes(answer.raw.read(_MOST_BYTES + 1, decode_content=True))
@@ -127,6 +136,11 @@ class Engine:
     @property
     def _left(self) -> float:
         return max(0.1, self.left)
+
+    def _stranger(self) -> SourceUnavailable:
+        return SourceUnavailable(
+            f"{self._name}: what answers at {redact(self._url)} is no Docker Engine; check its connection"
+        )
 
     def _silent(self, error: Exception) -> SourceUnavailable:
         return SourceUnavailable(

@@ -1,9 +1,8 @@
 """DockerSource: the containers of one Docker Engine.
 
-Looking needs to read only. Give the triggerer no engine socket but one behind a proxy that lets nothing else
-through, such as `tecnativa/docker-socket-proxy` with `CONTAINERS=1`, `EVENTS=1`, `VERSION=1` (both are its
-defaults) and `POST=0`, and point the connection at it: `tcp://docker-socket-proxy:2375`. The engine's socket
-itself is root on its host.
+Least privilege: looking only reads, but the engine's socket itself is root on its host. Point the connection
+at a proxy that lets nothing else through, `tcp://docker-socket-proxy:2375`. For the image
+`tecnativa/docker-socket-proxy` that is `CONTAINERS=1` and `POST=0`, with `EVENTS=1` and `VERSION=1` as they are.
 """
 
 from __future__ import annotations
