@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import shutil
+import signal
 import tarfile
 import tempfile
 import time
@@ -70,6 +71,16 @@ class DockerEngine:
         if self._process is not None:
             self._process.kill()
             self._process = None
+
+    def freeze(self) -> None:
+        """It accepts connections and answers no more, until `thaw`."""
+        assert self._process is not None
+        self._process.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Go on after `freeze`."""
+        assert self._process is not None
+        self._process.signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """Remove all containers, then end; `start` begins with an empty engine that has its image."""

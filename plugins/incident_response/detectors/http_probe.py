@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,20 +54,19 @@ class Probe:
         self._target, self._tls, self._seconds, self._now = target, tls, seconds, now
         self._headers = {"Accept-Encoding": "identity", "User-Agent": "incident-response", **headers}
         self._sockets: list[socket.socket] = []
-        self._stopped = False
+        self._stopped = threading.Event()
 
     def run(self) -> Answer:
         """The answer of the first good try, else of the last."""
         for number in range(1, self._target.retries + 2):
             answer = self._try(number)
-            if not answer.problem or answer.expired or self._stopped:
+            if not answer.problem or answer.expired or self._stopped.wait(_PAUSE):
                 break
-            time.sleep(_PAUSE)
         return answer
 
     def stop(self) -> None:
         """End a try that still waits: a server that sends a byte now and then never runs into a timeout."""
-        self._stopped = True
+        self._stopped.set()
         for one in list(self._sockets):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
@@ -104,8 +104,7 @@ class Probe:
     def _next(self, response: httpx.Response) -> httpx.Request | None:
         """The request that a redirect to the same host asks for; None: this is the answer."""
         follow = response.next_request
-        expects_redirects = all(low >= 300 and high < 400 for low, high in self._target.expect_status)
-        if follow is None or expects_redirects or follow.url.host != response.request.url.host:
+        if follow is None or not self._target.follows or follow.url.host != response.request.url.host:
             return None
         return follow
 
@@ -113,7 +112,7 @@ class Probe:
         session = response.extensions["network_stream"].get_extra_info("ssl_object")
         end = end_of(session)
         body = bytearray()
-        for chunk in response.iter_raw(64 * 1024):
+        for chunk in response.iter_raw():
             body += chunk
             if time.monotonic() - started > self._seconds:
                 return Answer(

@@ -1,8 +1,8 @@
 """DockerSource: the containers of one Docker Engine.
 
 Least privilege: looking only reads, but the engine's socket itself is root on its host. Point the connection
-at a proxy that lets nothing else through, `tcp://docker-socket-proxy:2375`. For the image
-`tecnativa/docker-socket-proxy` that is `CONTAINERS=1` and `POST=0`, with `EVENTS=1` and `VERSION=1` as they are.
+at a proxy that lets nothing else through, `tcp://docker-socket-proxy:2375`. With the image
+`tecnativa/docker-socket-proxy`: `CONTAINERS=1`, `POST=0`; `EVENTS=1` and `VERSION=1` are its defaults.
 """
 
 from __future__ import annotations

@@ -24,6 +24,9 @@ class HttpTarget(Entry):
     url: str = Field(max_length=2000, description="http:// or https://, without user and password.")
     component: Component = Field("api", description="The part of the platform it belongs to.")
     expect_status: Statuses = Field(((200, 399),), description="200, 200..399, or a list of these.")
+    follow_redirects: bool = Field(
+        True, description="To the same host only. False, or only 3xx expected: a redirect is the answer."
+    )
     within: Length | None = Field(
         None, gt=timedelta(), description="A healthy answer that takes longer is slow. Default: not judged."
     )
@@ -81,6 +84,13 @@ class HttpTarget(Entry):
             if not (wanted is None or isinstance(wanted, (str, int, float, bool))):
                 raise ValueError(f"{path}: compare one value, {type(wanted).__name__} holds many; go deeper")
         return value
+
+    @property
+    def follows(self) -> bool:
+        """Whether a redirect to the same host is followed: not when it is what is expected."""
+        return self.follow_redirects and not all(
+            low >= 300 and high < 400 for low, high in self.expect_status
+        )
 
     @property
     def parts(self) -> SplitResult:

@@ -268,6 +268,19 @@ def test_a_job_that_has_done_its_work_is_no_finding(engine: DockerEngine) -> Non
     assert [signal.labels["container"] for signal in strict.look()] == ["job"]
 
 
+def test_an_engine_that_hangs_is_given_up_in_time(server: DockerEngine) -> None:
+    """It accepts the connection and says nothing."""
+    room = Room(server, "lianel-*", time_limit="1 s")
+    server.freeze()
+    try:
+        started = time.monotonic()
+        with pytest.raises(SourceUnavailable, match="does not answer"):
+            room.look()
+        assert time.monotonic() - started < 2
+    finally:
+        server.thaw()
+
+
 def test_an_engine_that_is_down_is_said_to_be(server: DockerEngine) -> None:
     """Nothing is taken for resolved, and after its start the look goes on."""
     server.clear()

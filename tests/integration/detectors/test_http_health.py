@@ -234,12 +234,19 @@ def test_redirects_are_followed_to_the_same_host_only(server: WebServer) -> None
             {"url": f"{server.url}/a", "service": "followed", "conn_id": "health_login"},
             {"url": f"{server.url}/away", "service": "away", "conn_id": "health_login"},
             {"url": f"{server.url}/a", "service": "expected", "expect_status": [301, 302]},
+            {"url": f"{server.url}/a", "service": "not followed", "follow_redirects": False},
         )
 
         assert [signal.labels["service"] for signal in room.look()] == ["followed"]
         assert elsewhere.asked == []
         basic = "Basic bW9uaXRvcjpzM2NyZXQ="
-        assert sorted(server.asked) == [("/a", ""), ("/a", basic), ("/away", basic), ("/b", basic)]
+        assert sorted(server.asked) == [
+            ("/a", ""),
+            ("/a", ""),
+            ("/a", basic),
+            ("/away", basic),
+            ("/b", basic),
+        ]
 
 
 def test_a_certificate_that_ends_soon_is_told_until_a_new_one_is_there(
