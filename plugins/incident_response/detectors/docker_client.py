@@ -1,0 +1,176 @@
+"""Engine: the few questions we ask a Docker Engine, each bounded in time and in the size of its answer."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from incident_response.domain.connections import Connection
+from incident_response.domain.errors import NotConfigured, SourceUnavailable
+from incident_response.domain.redaction import one_line, redact
+
+_MOST_BYTES = 16 * 1024 * 1024  # of one answer; a list of a thousand containers has two megabytes
+_THREADS = 8
+_ANY = "1.41"  # the SDK wants to know one; ours is in the paths
+_SCHEMES = ("unix://", "tcp://", "http://", "https://")
+
+
+class Engine:
+    """A read-only client for one look. Methods raise SourceUnavailable when the engine does not answer."""
+
+    def __init__(self, name: str, connection: Connection, seconds: float) -> None:
+        """`name` is the detector's, for messages; `seconds` is the time for everything."""
+        try:
+            import docker
+            import docker.errors
+            import requests
+            from docker.tls import TLSConfig
+        except ImportError:
+            raise NotConfigured(
+                f"{name}: the Python package docker is not installed where the triggerer runs; "
+                "pip install docker, or set `enabled: false` in detectors.yaml"
+            ) from None
+        self._name = name
+        self.time: datetime | None = None  # the engine's clock, at its last answer
+        self._deadline = time.monotonic() + seconds
+        self._url = engine_url(name, connection)
+        self._errors = (docker.errors.DockerException, requests.RequestException, OSError)
+        try:
+            # With a version it asks nothing yet: that would go by the proxies and the REQUESTS_CA_BUNDLE of
+            # the environment, which beats the authority of the connection.
+            self._client = docker.APIClient(
+                self._url,
+                version=_ANY,
+                timeout=self._left,
+                tls=_tls(connection, TLSConfig),
+                max_pool_size=_THREADS,
+            )
+        except docker.errors.TLSParameterError as error:
+            raise NotConfigured(
+                f"{name}: {one_line(str(error), 150)}; check the paths tls_ca, tls_cert and tls_key in the "
+                "connection's extra: they must exist where the triggerer runs"
+            ) from None
+        except self._errors as error:
+            raise self._silent(error) from None
+        self._client.trust_env = False
+        self._prefix = ""  # old engines refuse new clients, and the other way round: the engine says which
+        try:
+            self._prefix = f"/v{self._get('/version')['ApiVersion']}"
+        except (KeyError, TypeError):
+            raise self._stranger() from None
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
+
+    def containers(self) -> list[dict[str, Any]]:
+        """All containers, running or not, as `docker ps` lists them."""
+        found: list[dict[str, Any]] = self._get("/containers/json", {"all": "1"})
+        return found
+
+    def inspect(self, container: str) -> dict[str, Any] | None:
+        """Everything about one container, None when it is gone."""
+        found: dict[str, Any] | None = self._get(f"/containers/{container}/json")
+        return found
+
+    def stats(self, container: str) -> dict[str, Any] | None:
+        """Its use of resources at this moment, None when it is gone."""
+        params = {"stream": "0", "one-shot": "1"}
+        found: dict[str, Any] | None = self._get(f"/containers/{container}/stats", params)
+        return found
+
+    def oom_events(self, since: int, until: int) -> list[dict[str, Any]]:
+        """Kills for memory between two Unix times, of the engine's last 256 events.
+
+        `until` must be in the past: otherwise the engine waits for it.
+        """
+        chosen = json.dumps({"type": ["container"], "event": ["oom"]})
+        text = self._read("/events", {"since": str(since), "until": str(until), "filters": chosen})
+        return [json.loads(line) for line in (text or b"").splitlines() if line.strip()]
+
+    def _get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        body = self._read(path, params or {})
+        try:
+            return None if body is None else json.loads(body)
+        except ValueError:
+            raise self._stranger() from None
+
+    def _read(self, path: str, params: Mapping[str, str]) -> bytes | None:
+        """The body; None when there is no such container."""
+        # Not the SDK's own methods: they read without a limit, and events without a timeout.
+        url = f"{self._client.base_url}{self._prefix}{path}"
+        try:
+            with self._client.get(url, params=params, timeout=self._left, stream=True) as answer:
+                body = bytes(answer.raw.read(_MOST_BYTES + 1, decode_content=True))
+        except self._errors as error:
+            raise self._silent(error) from None
+        except Exception as error:  # noqa: BLE001 - urllib3 reads the body and raises errors of its own
+            raise self._silent(error) from None
+        with contextlib.suppress(TypeError, ValueError):  # no such header, or no such time
+            self.time = parsedate_to_datetime(answer.headers.get("Date"))
+        if answer.status_code == 404 and path.startswith("/containers/"):
+            return None
+        if answer.status_code != 200:
+            said = one_line(body[:500].decode(errors="replace"), 150)
+            raise SourceUnavailable(
+                f"{self._name}: the Docker Engine answers {answer.status_code} to GET {path.split('?')[0]}"
+                f"{': ' + said if said else ''}; a socket proxy must allow CONTAINERS, EVENTS and VERSION"
+                + (", or set `events: false` in detectors.yaml" if path == "/events" else "")
+            )
+        if len(body) > _MOST_BYTES:
+            raise SourceUnavailable(
+                f"{self._name}: the answer to GET {path} is larger than {_MOST_BYTES} bytes"
+            )
+        return body
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left of the look."""
+        return self._deadline - time.monotonic()
+
+    @property
+    def _left(self) -> float:
+        return max(0.1, self.left)
+
+    def _stranger(self) -> SourceUnavailable:
+        return SourceUnavailable(
+            f"{self._name}: what answers at {redact(self._url)} is no Docker Engine; check its connection"
+        )
+
+    def _silent(self, error: Exception) -> SourceUnavailable:
+        return SourceUnavailable(
+            f"{self._name}: the Docker Engine at {redact(self._url)} does not answer "
+            f"({one_line(str(error), 150)}); check that it runs, and that the triggerer may use its socket "
+            "or reach its proxy"
+        )
+
+
+def engine_url(name: str, connection: Connection) -> str:
+    """The engine's address from an Airflow connection. Raises NotConfigured."""
+    host = connection.host.strip()
+    if host.startswith("/"):
+        return f"unix://{host}"
+    if host and "://" not in host:
+        secure = bool(connection.extra.get("tls_cert") or connection.extra.get("tls_ca"))
+        return f"tcp://{host}:{connection.port or (2376 if secure else 2375)}"
+    if not host.startswith(_SCHEMES):
+        raise NotConfigured(
+            f"{name}: the connection's host is {redact(host)!r}, no address of a Docker Engine; write "
+            "unix:///var/run/docker.sock or tcp://host:2375"
+        )
+    return host.rstrip("/") if connection.port is None else f"{host.rstrip('/')}:{connection.port}"
+
+
+def _tls(connection: Connection, config: Any) -> Any:
+    authority, certificate, key = (
+        str(connection.extra.get(f"tls_{part}", "")) for part in ("ca", "cert", "key")
+    )
+    if not (authority or certificate or key):
+        return False
+    pair = (certificate, key) if certificate or key else None
+    return config(client_cert=pair, ca_cert=authority or None, verify=True)
