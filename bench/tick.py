@@ -69,7 +69,7 @@ class Subject:
         intake = Intake(self.store, library.rules, self._policies)
         channels = dict.fromkeys(("console", "email"), outside)
         delivery = Delivery(self.store, channels, outside, outside)
-        detection = Detection(self.store, {}, intake, lambda: self._now)
+        detection = Detection(self.store, dict, intake, lambda: self._now)
         self._clock = Clock(self.store, self._policies, delivery, detection, intake, outside)
         self._now, self._size = _START, size
         self._turn = itertools.cycle(range(1, size + 1, _DUE))

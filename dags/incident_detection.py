@@ -6,15 +6,18 @@ from datetime import datetime, timedelta, timezone
 
 from airflow.sdk import DAG
 
-from incident_response.bootstrap import DETECTORS
+from incident_response.bootstrap import detector_names
 from incident_response.orchestration import house
-from incident_response.orchestration.sensors import PollSensor
+from incident_response.orchestration.compat import STARTS_IN_TRIGGERER
+from incident_response.orchestration.sensors import EVERY, PollSensor
 
 DOC = """
 ### Incident detection
 
-Each sensor lets one detector look once. `airflow_runs` reads Airflow's own REST API: failed tasks and runs
-(also those whose process was killed, which no callback reports), stuck runs, files that cannot be imported.
+Each sensor lets one detector look once; on Airflow 3.1 and 3.2 one sensor, `every_detector`, lets all of
+them. `airflow_runs` reads Airflow's own REST API: failed tasks and runs (also those whose process was killed,
+which no callback reports), stuck runs, files that cannot be imported. `airflow_edges` reads which DAG hangs
+on which. The others are those of `include/policy/detectors.yaml`.
 
 If no slot is free, or this DAG is paused, the clock (`incident_clock`) polls the same detectors some seconds
 late; `python -m incident_response doctor` shows when each was polled last, by whom, and its error.
@@ -30,5 +33,6 @@ with DAG(
     doc_md=DOC,
     **{name: value for name, value in house.rules().items() if name != "max_active_runs"},
 ):
-    for name in DETECTORS:
+    # Where a sensor starts in a worker, one of them lets all detectors look: each would need the slot.
+    for name in detector_names() if STARTS_IN_TRIGGERER else (EVERY,):
         PollSensor(task_id=name, detector=name)

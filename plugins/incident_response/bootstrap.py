@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -15,8 +16,9 @@ from .airflow_api import AirflowApi
 from .channels.console import Console
 from .channels.dag_runs import DagRuns
 from .channels.smtp_mail import Email
-from .detectors.airflow_runs import AirflowRuns
+from .detectors.registry import ALWAYS, Detectors
 from .domain.connections import Connection
+from .domain.errors import PolicyError
 from .domain.health import Finding
 from .domain.ports import Store
 from .domain.times import UTC
@@ -31,12 +33,12 @@ from .service.lifecycle import Lifecycle
 from .service.policy_book import PolicyBook
 from .service.remediation import Remediations
 from .service.review import Review
+from .service.topology import Topology
 from .settings import Settings
 from .spool import FileSpool
 from .store.sql_store import SqlStore
 
 PACKAGE = Path(__file__).resolve().parent
-DETECTORS = ("airflow_runs",)  # one sensor each in the DAG incident_detection
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,11 @@ def build(
     channels = {
         channel.name: channel for channel in (Console(), Email(lambda: connection(settings.smtp_conn_id)))
     }
-    intake = Intake(store, library.rules, policies)
-    detectors = {detector.name: detector for detector in (AirflowRuns(airflow, settings),)}
-    detection = Detection(store, detectors, intake, now)
+    intake = Intake(
+        store, library.rules, policies, Topology(library.grouping, store).current, library.windows
+    )
+    detectors = Detectors(library.sources, connection, airflow, settings)
+    detection = Detection(store, detectors.current, intake, now)
     delivery = Delivery(store, channels, DagRuns(airflow), renderer)
     return Services(
         settings=settings,
@@ -138,7 +142,8 @@ def intake_only() -> Intake:
         settings = configuration.settings()
         library = make_library(settings)
         store = SqlStore(settings.store_url, schema=settings.store_schema, timeout=settings.callback_timeout)
-        _intakes[os.getpid()] = Intake(store, library.rules, PolicyBook(library))
+        grouping = Topology(library.grouping, store).current
+        _intakes[os.getpid()] = Intake(store, library.rules, PolicyBook(library), grouping, library.windows)
     return _intakes[os.getpid()]
 
 
@@ -150,7 +155,19 @@ def make_spool() -> FileSpool:
 def connections() -> Sequence[str]:
     """The Airflow connections that the services ask for."""
     settings = configuration.settings()
-    return (settings.api_conn_id, settings.smtp_conn_id)
+    wanted = [settings.api_conn_id, settings.smtp_conn_id]
+    with contextlib.suppress(PolicyError):  # no include/: the clock says so itself
+        wanted += [name for source in services().library.sources() for name in source.connections]
+    return tuple(dict.fromkeys(wanted))
+
+
+def detector_names() -> Sequence[str]:
+    """The detectors there are, from the files alone: for the DAG that shows their polls."""
+    try:
+        sources = make_library(configuration.settings()).sources()
+    except PolicyError:
+        sources = ()
+    return (*ALWAYS, *(source.name for source in sources))
 
 
 def report(number: int) -> str:

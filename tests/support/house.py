@@ -102,11 +102,15 @@ class House:
         renderer = Templates(
             INCLUDE / "templates", lambda: "Europe/Stockholm", "https://airflow.test/incidents"
         )
-        self.intake = Intake(self.store, self.library.rules, self.policies)
+        self.intake = Intake(
+            self.store, self.library.rules, self.policies, self.library.grouping, self.library.windows
+        )
         self.lifecycle = Lifecycle(self.store, self.policies)
         self.remediations = Remediations(self.store, self.policies, self.library.runbook)
         self.delivery = Delivery(self.store, {"console": self.post}, self.runs, renderer)
-        self.detection = Detection(self.store, {"watcher": self.watcher}, self.intake, lambda: self.now)
+        self.detection = Detection(
+            self.store, lambda: {"watcher": self.watcher}, self.intake, lambda: self.now
+        )
         self.clock = Clock(self.store, self.policies, self.delivery, self.detection, self.intake, self.spool)
         self.review = Review(self.store, renderer)
 

@@ -75,7 +75,7 @@ class Watch:
         return replace(signal, occurred_at=after + timedelta(microseconds=1))
 
     def _repeated(self, signal: Signal, known: Mapping[str, Any]) -> Signal:
-        """It fires now, too: what another source said meanwhile is older news. `since` tells when it began."""
+        """It fires now, too: what others said meanwhile is older. `since` tells when it began."""
         since = {"since": known["since"]}
         at = max(signal.occurred_at, self._now)
         return replace(signal, occurred_at=at, details={**signal.details, **since})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from .classification import DEDUP_VERSION, Classification
@@ -60,6 +60,10 @@ class Grouping:
     umbrellas: tuple[Umbrella, ...] = ()
     wait: timedelta = timedelta()  # before the first page of what may turn out to be a consequence
     window: timedelta = timedelta(minutes=15)  # consequences seen this long before their cause are its own
+
+    def with_edges(self, edges: Iterable[tuple[str, str]]) -> Grouping:
+        """The same with further (upstream, downstream) pairs of services."""
+        return replace(self, services=self.services.with_edges(edges))
 
     def quiet(self, found: Classification) -> timedelta:
         """How long nobody is told of a new incident. P1 waits for nothing."""

@@ -98,6 +98,9 @@ class Held:
     by: str  # the mute's name; empty for a resolved one
 
 
+NOT_CONFIGURED = "not configured: "  # how an error begins that is no failure
+
+
 @dataclass(frozen=True)
 class Poll:
     """A detector's row: when it is due, who has it, how it went.
@@ -281,7 +284,7 @@ class Transaction(Protocol):
     def finish_poll(self, name: str, now: datetime, cursor: Mapping[str, Any] | None, error: str) -> None:
         """Release it and set the next due time.
 
-        cursor None keeps the old one; error "" means it went well.
+        cursor None keeps the old one; error "" means it went well, NOT_CONFIGURED that nobody wants it yet.
         """
 
     def beat(self, heartbeat: Heartbeat) -> None:

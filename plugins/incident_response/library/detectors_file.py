@@ -6,11 +6,28 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from incident_response.sources.base import Source
+from incident_response.sources.airflow_health import AirflowHealthSource
+from incident_response.sources.alertmanager import AlertmanagerSource
+from incident_response.sources.data_quality import DataQualitySource
+from incident_response.sources.docker_engine import DockerSource
+from incident_response.sources.http_health import HttpHealthSource
+from incident_response.sources.loki import LokiSource
+from incident_response.sources.postgres import PostgresSource
+from incident_response.sources.prometheus import PrometheusSource
 
 from .yaml_file import Model
 
-AnySource = Annotated[Source, Field(discriminator="kind")]
+AnySource = Annotated[
+    AirflowHealthSource
+    | AlertmanagerSource
+    | DataQualitySource
+    | DockerSource
+    | HttpHealthSource
+    | LokiSource
+    | PostgresSource
+    | PrometheusSource,
+    Field(discriminator="kind"),
+]
 
 
 class DetectorsFile(Model):
@@ -24,4 +41,9 @@ class DetectorsFile(Model):
         names = [source.name for source in self.sources]
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"two sources are named {twice[0]!r}; a name is the key of a source's memory")
+        if taken := [name for name in names if name in RESERVED]:
+            raise ValueError(f"the name {taken[0]!r} is taken by a detector that is always there")
         return self
+
+
+RESERVED = ("airflow_runs", "airflow_edges")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,24 @@ from typing import Any
 from incident_response.domain.classification import Rules
 from incident_response.domain.errors import PolicyError
 from incident_response.domain.escalation import EscalationPolicy
+from incident_response.domain.grouping import Grouping
 from incident_response.domain.runbooks import Runbook
+from incident_response.domain.silences import MaintenanceWindow
+from incident_response.sources.base import Source
 
-from . import classification_file, escalation_file, runbook_file
+from . import (
+    classification_file,
+    detectors_file,
+    escalation_file,
+    maintenance_file,
+    runbook_file,
+    services_file,
+)
 from .yaml_file import read
 
 log = logging.getLogger(__name__)
+
+_ALONE = Grouping()
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,28 @@ class Library:
         entry = self._entry(path, lambda: classification_file.rules(read(path, model)))
         return entry.value or classification_file.FALLBACK
 
+    def grouping(self) -> Grouping:
+        """What depends on what; while the file is broken or missing the last good one, else nothing."""
+        return self._optional("services.yaml", services_file.ServicesFile, services_file.grouping) or _ALONE
+
+    def windows(self) -> Sequence[MaintenanceWindow]:
+        """The maintenance windows, likewise."""
+        file = maintenance_file.MaintenanceFile
+        return self._optional("maintenance.yaml", file, maintenance_file.windows) or ()
+
+    def sources(self) -> Sequence[Source]:
+        """The outside systems that are looked at, likewise."""
+        file = detectors_file.DetectorsFile
+        found = self._optional("detectors.yaml", file, lambda content: content.sources) or ()
+        return tuple(source for source in found if source.enabled)
+
+    def _optional(self, name: str, model: Any, make: Callable[[Any], Any]) -> Any:
+        """The value of a policy file that an installation may do without, None when there is none."""
+        path = self.folder / "policy" / name
+        if not path.exists() and path not in self._entries:
+            return None
+        return self._entry(path, lambda: make(read(path, model))).value
+
     def runbooks(self) -> dict[str, Runbook]:
         """The valid runbooks by name. A broken one is absent, even if it was good before: it must not act."""
         found: dict[str, Runbook] = {}
@@ -101,6 +135,9 @@ class Library:
         for path in self._runbook_files():
             self._runbook(path)
         self.rules()
+        self.grouping()
+        self.windows()
+        self.sources()
         with suppress(PolicyError):  # it is in the entries, too
             self.current()
         with self._lock:

@@ -33,5 +33,5 @@ class Lane:
 
 
 timers = Lane("timers", 2)  # sensors that wait for an incident's row
-polls = Lane("polls", 2)  # sensors that let a detector look: seconds each
+polls = Lane("polls", 8)  # sensors that let a detector look: seconds each, and one may hang
 rest = Lane("rest", 2)  # sensors that ask Airflow

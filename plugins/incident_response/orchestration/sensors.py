@@ -96,6 +96,9 @@ class RunSensor(_IncidentSensor):
         return {"incident": self.incident, "run_id": self.run_id}
 
 
+EVERY = triggers.EVERY
+
+
 class PollSensor(WaitingSensor):
     """Green: the detector was polled once since the sensor started to wait."""
 

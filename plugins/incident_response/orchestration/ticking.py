@@ -26,7 +26,7 @@ Work = Callable[[Clock, datetime, str], int]
 
 def _timers(clock: Clock, now: datetime, by: str) -> int:
     clock.beat(now, by)
-    return clock.take_spooled(now) + clock.fire_due(now, by)
+    return clock.take_spooled(now) + clock.fire_due(now, by) + clock.look_again(now)
 
 
 def _messages(clock: Clock, now: datetime, by: str) -> int:
@@ -34,7 +34,7 @@ def _messages(clock: Clock, now: datetime, by: str) -> int:
 
 
 def _polls(clock: Clock, now: datetime, by: str) -> int:
-    return clock.poll(now, by)
+    return clock.poll(now, by, patience=1.0)
 
 
 class Loop:

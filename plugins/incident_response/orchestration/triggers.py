@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _LOOK_AGAIN = 15.0  # seconds: somebody may have changed the row
 _AFTER_ERROR = 5.0
+_PATIENCE = 30.0  # seconds for all detectors at once; a slower one goes on by itself
 
 
 @dataclass(frozen=True)
@@ -235,8 +236,11 @@ class EndTrigger(RunTrigger):
         return Look(again=1.0)
 
 
+EVERY = "every_detector"  # in place of a detector's name
+
+
 class PollTrigger(WaitingTrigger):
-    """Until the detector was polled once, by this trigger or by somebody who came first."""
+    """Until the detector (or every one) was polled once, by this trigger or by somebody who came first."""
 
     lane = lanes.polls
 
@@ -253,6 +257,9 @@ class PollTrigger(WaitingTrigger):
         """Let the detector look when its row is due."""
         self._since = self._since or now
         services = bootstrap.services()
+        if self.detector == EVERY:
+            count = services.detection.poll(now, bootstrap.name("sensor"), patience=_PATIENCE)
+            return Look("reached", f"{count} detectors were due")
         if self.detector not in services.detection.names:
             known = ", ".join(services.detection.names)
             raise BadInput(f"there is no detector {self.detector!r}; there are {known}")

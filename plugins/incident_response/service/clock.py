@@ -35,6 +35,7 @@ class Ticked:
     delivered: int = 0
     spooled: int = 0
     polls: int = 0
+    again: int = 0
 
     @property
     def idle(self) -> bool:
@@ -67,7 +68,8 @@ class Clock:
         self.beat(now, by)
         spooled = self.take_spooled(now)
         timers = self.fire_due(now, by, limit)
-        return Ticked(timers, self.deliver(now, by), spooled, self.poll(now, by))
+        again = self.look_again(now)
+        return Ticked(timers, self.deliver(now, by), spooled, self.poll(now, by), again)
 
     def fire_due(self, now: datetime, by: str, limit: int = 100) -> int:
         """Fire the due timers of at most `limit` incidents, all in one transaction."""
@@ -81,10 +83,14 @@ class Clock:
         self._delivery.finish(now)
         return 0 if self._is_idle(now) else self._delivery.deliver(now, by)
 
-    def poll(self, now: datetime, by: str) -> int:
-        """Run the polls whose sensor did not come in time."""
+    def look_again(self, now: datetime) -> int:
+        """Take in again what a silence held until now, and consequences that outlived their incident."""
+        return 0 if self._is_idle(now) else self._intake.look_again(now)
+
+    def poll(self, now: datetime, by: str, patience: float | None = None) -> int:
+        """Run the polls whose sensor did not come in time; waits at most `patience` seconds for slow ones."""
         self._detection.ensure(now)
-        return 0 if self._is_idle(now) else self._detection.poll(now, by, late=_LATE_POLL)
+        return 0 if self._is_idle(now) else self._detection.poll(now, by, late=_LATE_POLL, patience=patience)
 
     def _is_idle(self, now: datetime) -> bool:
         with self._store.read() as tx:

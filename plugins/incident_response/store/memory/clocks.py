@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from incident_response.domain.ports import Heartbeat, Poll
+from incident_response.domain.ports import NOT_CONFIGURED, Heartbeat, Poll
 from incident_response.domain.times import utc
 
 from ..documents import clean, plain
@@ -59,7 +59,7 @@ class Clocks(Part):
             claimed_by="",
             claimed_until=None,
             last_ok_at=poll.last_ok_at if error else now,
-            failures=poll.failures + 1 if error else 0,
+            failures=poll.failures + 1 if error and not error.startswith(NOT_CONFIGURED) else 0,
             error=clean(error),
         )
 

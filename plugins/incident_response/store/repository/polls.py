@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from incident_response.domain.ports import Poll
+from incident_response.domain.ports import NOT_CONFIGURED, Poll
 
 from .. import tables
 from ..dialect import Many
@@ -35,7 +35,7 @@ _CLAIM = (
 _INTERVAL = "SELECT interval_us FROM {s}polls WHERE name = :name {lock}"
 _RELEASE = Many(
     "UPDATE {s}polls SET due_at = @due_at, claimed_by = '', claimed_until = NULL, error = @error, "
-    "failures = CASE WHEN @error = '' THEN 0 ELSE polls.failures + 1 END, "
+    f"failures = CASE WHEN @error = '' OR @error LIKE '{NOT_CONFIGURED}%' THEN 0 ELSE polls.failures + 1 END, "
     "last_ok_at = coalesce(@last_ok_at, polls.last_ok_at), cursor = coalesce(@cursor, polls.cursor) "
     "{rows} WHERE polls.name = @name",
     tables.polls,

@@ -1,0 +1,68 @@
+"""include/policy/maintenance.yaml: when trouble is planned."""
+
+from __future__ import annotations
+
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from croniter import croniter
+from pydantic import Field, field_validator
+
+from incident_response.domain.business_hours import Span
+from incident_response.domain.errors import BadInput
+from incident_response.domain.silences import MaintenanceWindow, Matchers
+
+from .escalation_file import ElapsedText
+from .yaml_file import Model
+
+
+class WindowEntry(Model):
+    """From each time of `cron` on, for `length`, what `match` says opens no incident."""
+
+    title: str = Field(min_length=1, max_length=120)
+    match: dict[str, str] = Field(
+        description="Label → regular expression, whole value; also service, scenario and severity."
+    )
+    cron: str = Field(description="Five fields: minute, hour, day, month, weekday.")
+    length: ElapsedText
+    zone: str = Field("UTC", description="IANA zone of `cron`: two in the morning is so in summer, too.")
+
+    @field_validator("match")
+    @classmethod
+    def _matchers(cls, match: dict[str, str]) -> dict[str, str]:
+        try:
+            Matchers(match)
+        except BadInput as error:
+            raise ValueError(str(error)) from None
+        return match
+
+    @field_validator("cron")
+    @classmethod
+    def _cron(cls, cron: str) -> str:
+        if len(cron.split()) != 5 or not croniter.is_valid(cron):
+            raise ValueError(f"{cron!r} is no cron expression; write for example 0 2 * * 0")
+        return cron
+
+    @field_validator("zone")
+    @classmethod
+    def _zone(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"{zone!r} is no IANA zone; write for example Europe/Stockholm") from None
+        return zone
+
+
+class MaintenanceFile(Model):
+    """The whole file."""
+
+    version: Literal[1]
+    windows: tuple[WindowEntry, ...] = ()
+
+
+def windows(content: MaintenanceFile) -> tuple[MaintenanceWindow, ...]:
+    """The domain's records."""
+    return tuple(
+        MaintenanceWindow(w.title, w.match, w.cron, Span.parse(w.length).elapsed, w.zone)
+        for w in content.windows
+    )
