@@ -107,7 +107,7 @@ class DockerEngine:
         return self.client.containers.run(IMAGE, words, name=name, detach=True, init=False, **options)
 
     def serve(self, name: str, **options: Any) -> Container:
-        """Start a container with a health page, checked every third of a second; two failures are unhealthy."""
+        """Start a container with a health page, checked thrice a second; two failures are unhealthy."""
         script = "touch /www/health; echo ok > /www/health; exec httpd -f -p 8080 -h /www"
         check = _HEALTH | {"interval": _SECOND // 3, "timeout": _SECOND, "retries": 2}
         return self.run(name, script, **({"healthcheck": check} | options))

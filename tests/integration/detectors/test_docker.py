@@ -205,17 +205,11 @@ def test_a_restart_loop_is_told_until_a_person_ends_it(engine: DockerEngine) -> 
 
 def test_memory_near_the_limit_is_told_until_it_is_well_below(engine: DockerEngine) -> None:
     """A file in the kernel's cache does not count, a file in memory does."""
-    engine.run(
-        "lianel-profile-service",
-        "dd if=/dev/zero of=/tmp/cached bs=1M count=40 2>/dev/null; cat /tmp/cached > /dev/null; sleep 600",
-        mem_limit="32m",
-        tmpfs={"/ram": "size=64m"},
-    )
+    container = engine.run("lianel-profile-service", mem_limit="32m", tmpfs={"/ram": "size=64m"})
     engine.run("unlimited")
-    time.sleep(0.5)
+    container.exec_run("dd if=/dev/zero of=/tmp/cached bs=1M count=29")
     room = Room(engine, "lianel-profile-service", "unlimited")
     assert room.look() == []
-    container = engine.client.containers.get("lianel-profile-service")
     container.exec_run("dd if=/dev/zero of=/ram/need bs=1M count=29")
 
     signal = room.until(fires("HighMemoryUsage"))
