@@ -26,10 +26,8 @@ class Look:
 
     firing: tuple[Signal, ...] = ()
     complete: bool = True  # False: a part did not answer; what is missing here is not taken for resolved
-    held: Collection[
-        str
-    ] = ()  # fingerprints neither told nor resolved: silenced, or of a part without answer
     memory: Mapping[str, Any] = field(default_factory=dict)  # the detector's own, JSON; comes back next time
+    held: Collection[str] = ()  # fingerprints neither told nor resolved: silenced, or without an answer
 
 
 class SourceDetector(ABC, Generic[Kind]):

@@ -41,7 +41,11 @@ class FakeClock:
     def deliver(self, now: datetime, by: str) -> int:
         return self._do("deliver")
 
-    def poll(self, now: datetime, by: str) -> int:
+    def look_again(self, now: datetime) -> int:
+        return 0
+
+    def poll(self, now: datetime, by: str, patience: float | None = None) -> int:
+        assert patience is not None  # a slow source must not hold back the others
         return self._do("poll")
 
 

@@ -35,7 +35,8 @@ _CLAIM = (
 _INTERVAL = "SELECT interval_us FROM {s}polls WHERE name = :name {lock}"
 _RELEASE = Many(
     "UPDATE {s}polls SET due_at = @due_at, claimed_by = '', claimed_until = NULL, error = @error, "
-    f"failures = CASE WHEN @error = '' OR @error LIKE '{NOT_CONFIGURED}%' THEN 0 ELSE polls.failures + 1 END, "
+    f"failures = CASE WHEN @error = '' OR substr(@error, 1, {len(NOT_CONFIGURED)}) = '{NOT_CONFIGURED}' "
+    "THEN 0 ELSE polls.failures + 1 END, "
     "last_ok_at = coalesce(@last_ok_at, polls.last_ok_at), cursor = coalesce(@cursor, polls.cursor) "
     "{rows} WHERE polls.name = @name",
     tables.polls,
