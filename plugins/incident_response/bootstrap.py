@@ -27,6 +27,7 @@ from .service.delivery import Delivery
 from .service.detection import Detection
 from .service.doctor import Doctor
 from .service.intake import Intake
+from .service.integrations import Integrations
 from .service.lifecycle import Lifecycle
 from .service.policy_book import PolicyBook
 from .service.remediation import Remediations
@@ -48,6 +49,7 @@ class Services:
     library: Library
     policies: PolicyBook
     intake: Intake
+    integrations: Integrations
     lifecycle: Lifecycle
     remediations: Remediations
     detection: Detection
@@ -103,6 +105,7 @@ def build(
         library=library,
         policies=policies,
         intake=intake,
+        integrations=Integrations(store),
         lifecycle=Lifecycle(store, policies),
         remediations=Remediations(store, policies, library.runbook),
         detection=detection,

@@ -10,7 +10,15 @@ from typing import Any, Generic, TypeVar
 
 from incident_response.domain.changes import Outgoing, OutgoingKind
 from incident_response.domain.incidents import Incident, Status
-from incident_response.domain.ports import Heartbeat, OutgoingState, Parcel, Poll, Sighting
+from incident_response.domain.ports import (
+    Heartbeat,
+    Integration,
+    IntegrationKind,
+    OutgoingState,
+    Parcel,
+    Poll,
+    Sighting,
+)
 from incident_response.domain.runbooks import Remediation, RemediationState
 from incident_response.domain.severities import Scenario, Severity
 from incident_response.domain.timeline import EventKind, TimelineEvent
@@ -33,6 +41,7 @@ _ENUMS: dict[str, type[Enum]] = {
         TimerKind,
         OutgoingKind,
         OutgoingState,
+        IntegrationKind,
     )
 }
 
@@ -104,6 +113,7 @@ class Mappers:
         self.remediation = Mapper(Remediation, tables.remediations, codec)
         self.outgoing = Mapper(Outgoing, tables.outbox, codec)
         self.heartbeat = Mapper(Heartbeat, tables.heartbeats, codec)
+        self.integration = Mapper(Integration, tables.integrations, codec)
 
     def incident_row(self, incident: Incident) -> dict[str, Any]:
         """With the earliest of its due points, which is what the clock looks for."""

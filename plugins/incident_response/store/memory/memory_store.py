@@ -11,13 +11,14 @@ from incident_response.domain.ports import Transaction
 from .clocks import Clocks
 from .housekeeping import Housekeeping
 from .incidents import Incidents
+from .integrations import Integrations
 from .outbox import Outbox
 from .reading import Reading
 from .signals import Signals
 from .state import State
 
 
-class MemoryTransaction(Incidents, Signals, Outbox, Clocks, Reading, Housekeeping):
+class MemoryTransaction(Incidents, Signals, Outbox, Clocks, Integrations, Reading, Housekeeping):
     """Implements `ports.Transaction`."""
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Heartbeat, Parcel, Poll, Sighting
+from incident_response.domain.ports import Heartbeat, Integration, Parcel, Poll, Sighting
 from incident_response.domain.runbooks import Remediation
 from incident_response.domain.timeline import TimelineEvent
 from incident_response.domain.timers import Firing
@@ -57,6 +57,7 @@ class State:
     polls: dict[str, Poll] = field(default_factory=dict)
     heartbeats: dict[str, Heartbeat] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)
+    integrations: dict[str, Integration] = field(default_factory=dict)
 
     def copy(self) -> State:
         """A state that can be changed without changing this one."""

@@ -8,6 +8,7 @@ from .clocks import Clocks
 from .effects import Effects
 from .housekeeping import Housekeeping
 from .incidents import Incidents
+from .integrations import Integrations
 from .outbox import Outbox
 from .polls import Polls
 from .reading import Reading
@@ -15,6 +16,6 @@ from .signals import Signals
 
 
 class SqlTransaction(
-    Incidents, Changes, Signals, Outbox, Effects, Polls, Clocks, Reading, Board, Housekeeping
+    Incidents, Changes, Signals, Outbox, Effects, Polls, Clocks, Integrations, Reading, Board, Housekeeping
 ):
     """Implements `ports.Transaction`."""
