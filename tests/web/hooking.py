@@ -15,6 +15,8 @@ from incident_response.domain.ports import Integration, IntegrationKind
 from tests.web.conftest import House
 
 _BODIES = Path(__file__).parent / "bodies"
+ALERTMANAGER, GRAFANA = IntegrationKind.ALERTMANAGER, IntegrationKind.GRAFANA
+PAGERDUTY, SIGNAL = IntegrationKind.PAGERDUTY, IntegrationKind.SIGNAL
 PATHS = {
     IntegrationKind.ALERTMANAGER: "hooks/alertmanager",
     IntegrationKind.GRAFANA: "hooks/grafana",
@@ -26,6 +28,14 @@ PATHS = {
 def body(name: str) -> Any:
     """A body as it was really sent, with the word TOKEN in place of a routing key."""
     return json.loads((_BODIES / f"{name}.json").read_text())
+
+
+CONTENT = {
+    ALERTMANAGER: body("alertmanager_firing"),
+    GRAFANA: body("grafana"),
+    PAGERDUTY: body("pagerduty_trigger"),
+    SIGNAL: {"title": "Invoices are missing", "severity": "P2", "service": "billing"},
+}
 
 
 @dataclass
