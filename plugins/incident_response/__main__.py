@@ -6,12 +6,15 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from . import bootstrap
 from . import settings as configuration
-from .domain.errors import IncidentResponseError
+from .domain.errors import BadInput, IncidentResponseError
 from .domain.person_reports import person_report
+from .domain.ports import IntegrationKind
 from .domain.severities import Severity
+from .service.integrations import FRESH
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,9 +60,27 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--by", default="command line", help="who reports it")
     report.set_defaults(run=_report)
 
+    integrations = commands.add_parser("integrations", help="systems that may send signals to the webhooks")
+    _integrations_parser(integrations.add_subparsers(required=True, metavar="command"))
+
     listing = commands.add_parser("list", help="the open incidents")
     listing.set_defaults(run=_list)
     return parser
+
+
+def _integrations_parser(commands: Any) -> None:
+    add = commands.add_parser("add", help="make a token; it is shown this once")
+    add.add_argument("name", help="what people call the sender; it is named in timelines")
+    add.add_argument("--kind", required=True, choices=[kind.value for kind in IntegrationKind])
+    add.add_argument(
+        "--label", action="append", default=[], metavar="k=v", help="added to signals that lack it"
+    )
+    add.add_argument("--by", default="command line", help="who makes it")
+    add.set_defaults(run=_add_integration)
+    commands.add_parser("list", help="all, revoked ones too").set_defaults(run=_list_integrations)
+    revoke = commands.add_parser("revoke", help="its token stops within 5 seconds")
+    revoke.add_argument("name")
+    revoke.set_defaults(run=_revoke_integration)
 
 
 def _migrate(options: argparse.Namespace) -> int:
@@ -116,6 +137,43 @@ def _report(options: argparse.Namespace) -> int:
     )
     receipt = bootstrap.services().intake.receive([signal], now)[0]
     print(f"INC-{receipt.incident} {receipt.reason.value}")
+    return 0
+
+
+def _add_integration(options: argparse.Namespace) -> int:
+    labels = dict(_pair(text) for text in options.label)
+    kind, services = IntegrationKind(options.kind), bootstrap.services()
+    made, token = services.integrations.add(options.name, kind, labels, options.by, bootstrap.now())
+    path = "pagerduty/v2/enqueue" if kind is IntegrationKind.PAGERDUTY else kind.value
+    page = services.settings.page_url or f"{configuration.base_url()}/incidents"
+    print(f"{made.name} sends to {page.rstrip('/')}/hooks/{path}", file=sys.stderr)
+    print("The token is kept as a hash only: it cannot be shown again.", file=sys.stderr)
+    print(token)  # alone on standard output, so that it can be piped into a secret store
+    return 0
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise BadInput(f"label: {text!r} is no k=v; nothing was changed")
+    return name, value
+
+
+def _list_integrations(options: argparse.Namespace) -> int:
+    for one in bootstrap.services().integrations.all():
+        state = f"revoked {one.revoked_at:%Y-%m-%d %H:%M}" if one.revoked_at else "in use"
+        used = f"{one.last_used_at:%Y-%m-%d %H:%M}" if one.last_used_at else "never"
+        labels = " ".join(f"{name}={value}" for name, value in sorted(one.labels.items()))
+        print(
+            f"{one.name:<24} {one.kind.value:<12} {state:<24} last used {used:<16}  "
+            f"made {one.created_at:%Y-%m-%d %H:%M} by {one.created_by}  {labels}".rstrip()
+        )
+    return 0
+
+
+def _revoke_integration(options: argparse.Namespace) -> int:
+    bootstrap.services().integrations.revoke(options.name, bootstrap.now())
+    print(f"{options.name} is revoked; its token stops within {FRESH.total_seconds():g} seconds")
     return 0
 
 

@@ -29,6 +29,7 @@ from .service.delivery import Delivery
 from .service.detection import Detection
 from .service.doctor import Doctor
 from .service.intake import Intake
+from .service.integrations import Integrations
 from .service.lifecycle import Lifecycle
 from .service.policy_book import PolicyBook
 from .service.remediation import Remediations
@@ -50,6 +51,7 @@ class Services:
     library: Library
     policies: PolicyBook
     intake: Intake
+    integrations: Integrations
     lifecycle: Lifecycle
     remediations: Remediations
     detection: Detection
@@ -107,6 +109,7 @@ def build(
         library=library,
         policies=policies,
         intake=intake,
+        integrations=Integrations(store),
         lifecycle=Lifecycle(store, policies),
         remediations=Remediations(store, policies, library.runbook),
         detection=detection,

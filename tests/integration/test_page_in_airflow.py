@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Frame, Page, expect
 
@@ -162,6 +166,33 @@ class Common:
             colours.add(frame.evaluate("getComputedStyle(document.body).backgroundColor"))
         assert len(colours) == 2
 
+    def test_a_hook_takes_what_its_token_sends(self, airflow: Airflow) -> None:
+        """From the command line to an incident; neither door opens for the other's key."""
+        code, token, told = integrations(airflow, "add", "pushed", "--kind", "alertmanager")
+        assert code == 0, told
+        assert f"{airflow.url}/incidents/hooks/alertmanager" in told
+        labels = {"alertname": "DatabaseConnectionFailure", "service": "pushed"}
+        content = {"version": "4", "alerts": [{"status": "firing", "labels": labels}]}
+
+        def send(key: str) -> int:
+            headers = {"authorization": f"Bearer {key}"}
+            return httpx.post(
+                f"{airflow.url}/incidents/hooks/alertmanager", json=content, headers=headers
+            ).status_code
+
+        assert send(airflow.token("admin")) == 401
+        assert send(token) == 200
+        page = httpx.get(f"{airflow.url}/incidents/", headers={"authorization": f"Bearer {token}"})
+        assert page.status_code in (401, 403)
+        assert "pushed refuses connections" in airflow.get("/incidents/").text
+
+        assert integrations(airflow, "revoke", "pushed")[0] == 0
+        end = time.monotonic() + 8
+        while send(token) != 401:
+            assert time.monotonic() < end, "a revoked token still opens"
+            time.sleep(0.5)
+        assert token.split("_", 2)[2] not in airflow.logs("api-server")
+
 
 @pytest.mark.airflow
 class TestUnderSimple(Common):
@@ -185,6 +216,15 @@ def test_it_works_under_a_path(airflow: Airflow, page: Page) -> None:
     expect(frame.locator("body")).to_have_css("margin", "0px")  # the style sheet was found
     frame.get_by_role("link", name="All incidents").click()
     expect(frame.locator("#incidents")).to_contain_text("Nothing loads")
+
+
+def integrations(airflow: Airflow, *arguments: str) -> tuple[int, str, str]:
+    """Exit code, output and errors of the command line beside that Airflow."""
+    done = subprocess.run(
+        [sys.executable, "-m", "incident_response", "integrations", *arguments],
+        env=airflow.env, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout.strip(), done.stderr
 
 
 def open_from_the_menu(page: Page, airflow: Airflow) -> Frame:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from fastapi import APIRouter
 from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from incident_response.web import auth
+from incident_response.web.hooks import door
 from tests.web.conftest import House
 from tests.web.walking import addresses, open_doors
 
@@ -15,6 +20,43 @@ def test_every_route_refuses_somebody_who_is_not_logged_in(house: House) -> None
     """Pages, fragments, forms, static files, downloads, and addresses that lead nowhere."""
     assert len(list(addresses(house.app))) > 20
     assert open_doors(house.app, house.client(None)) == []
+
+
+def test_every_route_has_an_authorisation_dependency(house: House) -> None:
+    """Pages ask Airflow who is looking, hooks ask for a token; a route that asks neither is found here."""
+    doors = {auth.reader: [], door.by_header: [], door.by_routing_key: []}
+    for path, route in _routes(house.app):
+        asked = _asked(route.dependant) & set(doors)
+        assert len(asked) == 1, f"{path} asks {asked or 'nobody'}"
+        doors[asked.pop()].append(path)
+    assert all(path.startswith("/hooks/pagerduty/") for path in doors[door.by_routing_key])
+    assert set(doors[door.by_header]) == {
+        "/hooks/alertmanager", "/hooks/grafana", "/hooks/signal", "/hooks/{path:path}",
+    }  # fmt: skip
+    assert len(doors[auth.reader]) > 15
+
+
+def test_a_hook_added_later_is_behind_the_token_by_itself(house: House) -> None:
+    """The dependency belongs to the hooks' app, too."""
+    (hooks,) = (route.app for route in house.app.routes if route.path == "/hooks")
+    hooks.add_api_route("/later", lambda: "secret", methods=["POST"])
+    hooks.router.routes.insert(0, hooks.router.routes.pop())
+
+    assert house.client(None).post("hooks/later").status_code == 401
+    assert open_doors(house.app, house.client(None)) == []
+
+
+def _routes(app: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for route in app.routes:
+        if isinstance(route, Mount):
+            yield from _routes(route.app, prefix + route.path)
+        else:
+            yield prefix + route.path, route
+
+
+def _asked(dependant: Any) -> set[Any]:
+    """Everything that a route depends on, however deep."""
+    return {dependant.call}.union(*(_asked(inner) for inner in dependant.dependencies))
 
 
 def test_a_route_added_later_is_behind_the_login_by_itself(house: House) -> None:

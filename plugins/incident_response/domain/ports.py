@@ -95,7 +95,7 @@ class Held:
 
     signal: Signal
     until: datetime  # when a firing one is looked at again, and a resolved one is forgotten
-    by: str  # the mute's name; empty for a resolved one
+    by: str  # the mute's name; for a resolved one its dedup_key
 
 
 NOT_CONFIGURED = "not configured: "  # how an error begins that is no failure
@@ -141,6 +141,35 @@ class BoardRow:
     last_signal_at: datetime | None
     last_event: TimelineEvent | None
     remediation: Remediation | None  # the latest
+
+
+class IntegrationKind(str, Enum):
+    """Who sends through an integration, and so in which form."""
+
+    ALERTMANAGER = "alertmanager"
+    GRAFANA = "grafana"
+    PAGERDUTY = "pagerduty"  # whatever speaks PagerDuty's Events API v2
+    SIGNAL = "signal"  # plain JSON: support tickets, user reports, scripts
+
+    @property
+    def source(self) -> str:
+        """The `source` of its signals."""
+        return "webhook" if self is IntegrationKind.SIGNAL else self.value
+
+
+@dataclass(frozen=True)
+class Integration:
+    """A system outside that may send signals, recognised by a token of which only the hash is kept."""
+
+    id: str  # the part of the token that is no secret
+    name: str  # unique among those that are not revoked
+    kind: IntegrationKind
+    token_hash: str = field(repr=False)  # SHA-256 of the whole token, hexadecimal
+    created_at: datetime
+    created_by: str
+    labels: Mapping[str, str] = field(default_factory=dict)  # added to its signals where they lack them
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None  # to the minute
 
 
 class Transaction(Protocol):
@@ -235,8 +264,8 @@ class Transaction(Protocol):
     def held(self, limit: int) -> Sequence[Held]:
         """All muted signals, those whose mute ends first first."""
 
-    def ended(self, fingerprints: Collection[str]) -> Sequence[Signal]:
-        """Resolved signals that wait for the firing ones they came before."""
+    def ended(self, dedup_keys: Collection[str]) -> Sequence[Held]:
+        """Resolved signals of these causes that wait for the firing ones they came before."""
 
     # signals
     def record(self, sightings: Sequence[Sighting]) -> None:
@@ -293,6 +322,19 @@ class Transaction(Protocol):
     def keep_policy(self, digest: str, source: str, now: datetime) -> None:
         """Keep an escalation policy's text under its digest; known ones are left alone."""
 
+    # integrations
+    def add_integration(self, integration: Integration) -> bool:
+        """Keep a new one; False when one of this name (or id) is there that is not revoked."""
+
+    def revoke_integration(self, name: str, now: datetime) -> bool:
+        """From now on its token opens nothing; False when none of this name was left to revoke."""
+
+    def touch_integration(self, id: str, now: datetime) -> None:
+        """It was used."""
+
+    def integrations(self) -> Sequence[Integration]:
+        """All, revoked ones too, oldest first."""
+
     # reading
     def policy_source(self, digest: str) -> str:
         """The text kept under `digest`."""
@@ -314,6 +356,9 @@ class Transaction(Protocol):
 
     def sightings(self, number: int, limit: int = 1000) -> Sequence[Sighting]:
         """Signals of an incident, oldest first."""
+
+    def open_sightings(self, source: str, limit: int = 10_000) -> Sequence[Sighting]:
+        """Signals of one source in open incidents, latest first."""
 
     def firings(self, number: int) -> Sequence[Firing]:
         """Timers of an incident that came due, oldest first."""

@@ -24,6 +24,11 @@ class Group:
         """Those that fire."""
         return tuple(signal for signal in self.signals if signal.firing)
 
+    @cached_property
+    def quiet(self) -> tuple[Signal, ...]:
+        """Those that have ended."""
+        return tuple(signal for signal in self.signals if not signal.firing)
+
     @property
     def severity(self) -> Severity:
         """The worst of its signals."""
@@ -73,6 +78,13 @@ def sightings(incident: int, signals: Sequence[Signal], role: Role = Role.OWN) -
             role=role,
         )
     return list(rows.values())
+
+
+def again(seen: Sighting) -> Signal:
+    """The signal of a sighting, as it was seen last."""
+    return Signal(
+        seen.source, seen.labels, seen.summary, seen.last_at, seen.firing, seen.occurrence, seen.details
+    )
 
 
 def _worst(findings: Sequence[Classification]) -> Classification:

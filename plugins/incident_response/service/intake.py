@@ -5,7 +5,7 @@ One incident per cause; what was seen before is counted, not repeated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
@@ -20,10 +20,11 @@ from incident_response.domain.signals import Signal
 from incident_response.domain.silences import MaintenanceWindow
 
 from .gathering import Gathering
-from .groups import Group, grouped, occurring, sightings
+from .groups import Group, again, grouped, occurring, sightings
 from .muting import Muting
 from .placing import Known, Placing
 from .policy_book import PolicyBook
+from .splitting import Splitting
 
 
 class Taken(str, Enum):
@@ -61,6 +62,7 @@ class Intake:
         self._store, self._rules, self._policies, self._grouping = store, rules, policies, grouping
         self.muting = Muting(store, windows)
         self.gathering = Gathering(store, policies, grouping)
+        self.splitting = Splitting(store, policies, self.classify)
 
     def receive(self, signals: Sequence[Signal], now: datetime) -> list[Receipt]:
         """Take signals in, all or none; the answer has their order. Returns only after the commit."""
@@ -83,7 +85,7 @@ class Intake:
             held = [signal for signal in due if signal.firing]
             orphans = tx.lock_orphans(limit)
             tx.release(orphans)
-            signals = [*held, *(_again(orphan) for orphan in orphans)]
+            signals = [*held, *(again(orphan) for orphan in orphans)]
             opened = self._receive(tx, signals, now)[1] if signals else []
         if opened:
             self.gathering.gather(opened, now)
@@ -119,35 +121,30 @@ class Intake:
         """Count signals into incidents that are there; reopen, raise or mitigate where that follows."""
         if not known:
             return
-        tx, now, taken = work.tx, work.now, work.taken
+        tx, now = work.tx, work.now
         settled = {k: g for k, (incident, g) in known.items() if not _is_working(incident)}
         seen = tx.seen(fingerprints) if (fingerprints := occurring(settled.values())) else ()
-        changes: list[Change] = []
+        changes: dict[int, Change] = {}
         rows: list[Sighting] = []
         quiet: dict[int, tuple[str, Incident]] = {}
         for key, (incident, group) in known.items():
-            ended = _ended(tx, incident) if key in settled else {}
-            fresh = tuple(
-                s
-                for s in group.firing
-                if not (s.occurrence and (s.fingerprint, s.occurrence) in seen)
-                and not _is_late_news(s, group.found.event_like, incident, ended)
-            )
-            taken[key] = Receipt(incident.number, Taken.COUNTED)
-            if key in settled and not fresh:
-                # Every happening in it was dealt with before: what was fixed stays fixed.
-                taken[key] = Receipt(incident.number, Taken.KNOWN)
-                continue
-            rows += sightings(incident.number, group.signals)
+            policy = self._policies.of(tx, incident)
+            work.taken[key] = Receipt(incident.number, Taken.COUNTED)
             if key in settled:
-                policy = self._policies.of(tx, incident)
-                by = f"system:{fresh[0].source}"
-                changes.append(reopen(incident, policy, by, now, reason=fresh[0].summary))
-                taken[key] = Receipt(incident.number, Taken.REOPENED)
+                news = _news(group, incident, seen, _ended(tx, incident, group))
+                if not news:
+                    # Every happening in it was dealt with before: what was fixed stays fixed.
+                    rows += sightings(incident.number, group.quiet)
+                    work.taken[key] = Receipt(incident.number, Taken.KNOWN)
+                    continue
+                by = f"system:{news[0].source}"
+                changes[incident.number] = reopen(incident, policy, by, now, reason=news[0].summary)
+                work.taken[key] = Receipt(incident.number, Taken.REOPENED)
             elif group.firing and group.severity.worse_than(incident.severity):
-                policy = self._policies.of(tx, incident)
-                changes.append(set_severity(incident, policy, group.severity, "system:intake", now))
-            elif not group.firing and (not incident.event_like or group.proof):
+                severity = group.severity
+                changes[incident.number] = set_severity(incident, policy, severity, "system:intake", now)
+            rows += sightings(incident.number, group.signals)
+            if key not in settled and group.quiet and (not incident.event_like or group.proof):
                 quiet[incident.number] = (key, incident)
         tx.record(rows)
         still = tx.firing(quiet.keys()) if quiet else {}
@@ -155,10 +152,10 @@ class Intake:
             if not still.get(number):
                 policy = self._policies.of(tx, incident)
                 proof = known[key][1].proof or "All its signals are quiet"
-                changes.append(mitigate(incident, policy, "system:intake", now, proof=proof))
-                taken[key] = Receipt(number, Taken.MITIGATED)
+                changes[number] = mitigate(incident, policy, "system:intake", now, proof=proof)
+                work.taken[key] = Receipt(number, Taken.MITIGATED)
         if changes:
-            tx.save(changes)
+            tx.save(list(changes.values()))
 
     def _unknown(self, work: _Work, unknown: dict[str, Group]) -> dict[str, Group]:
         """Causes without an incident of their own; returns those that lost a race and are to be continued."""
@@ -172,7 +169,7 @@ class Intake:
                 s for s in group.firing if not s.occurrence or (s.fingerprint, s.occurrence) not in seen
             )
             if news:
-                fresh[key] = replace(group, signals=news)
+                fresh[key] = replace(group, signals=(*news, *group.quiet))
             else:
                 over[key] = group
         placing = Placing(work.tx, self._grouping(), self.muting, work.now)
@@ -264,13 +261,6 @@ def _split(
     return kept, elsewhere
 
 
-def _again(orphan: Sighting) -> Signal:
-    """The signal of a consequence, as it was seen last."""
-    return Signal(
-        orphan.source, orphan.labels, orphan.summary, orphan.last_at, True, orphan.occurrence, orphan.details
-    )
-
-
 def _is_working(incident: Incident) -> bool:
     """True while new signals of its cause are expected: not yet mitigated, not resolved."""
     return incident.status.is_open and incident.status is not Status.MITIGATED
@@ -289,11 +279,25 @@ def _is_late_news(
     return repaired is not None and at < repaired
 
 
-def _ended(tx: Transaction, incident: Incident) -> dict[str, datetime]:
-    """By fingerprint: when it was told last that a thing is over."""
+def _news(
+    group: Group,
+    incident: Incident,
+    seen: Collection[tuple[str, str]],
+    ended: Mapping[str, datetime],
+) -> tuple[Signal, ...]:
+    """The firing signals that say that a repair did not last."""
+    return tuple(
+        signal
+        for signal in group.firing
+        if not (signal.occurrence and (signal.fingerprint, signal.occurrence) in seen)
+        and not _is_late_news(signal, group.found.event_like, incident, ended)
+    )
+
+
+def _ended(tx: Transaction, incident: Incident, group: Group) -> dict[str, datetime]:
+    """By fingerprint: when it was told last, before or in this call, that a thing is over."""
+    told = [(s.fingerprint, s.last_at) for s in tx.sightings(incident.number) if not s.firing]
     found: dict[str, datetime] = {}
-    for sighting in tx.sightings(incident.number):
-        if not sighting.firing:
-            known = found.get(sighting.fingerprint)
-            found[sighting.fingerprint] = max(sighting.last_at, known) if known else sighting.last_at
+    for fingerprint, at in (*told, *((s.fingerprint, s.occurred_at) for s in group.quiet)):
+        found[fingerprint] = max(at, found.get(fingerprint, at))
     return found

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from incident_response.domain.grouping import SEVERAL, Grouping
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Held, Role, Transaction
+from incident_response.domain.signals import Signal
 from incident_response.domain.timeline import EventKind, TimelineEvent
 
 from .groups import Group, sightings
@@ -39,11 +40,11 @@ class Placing:
         held = []
         left: dict[str, Group] = {}
         for key, group in groups.items():
-            mutes = [(s, self._muting.of(self._tx, s, group.found, self._now)) for s in group.signals]
+            mutes = [(s, self._muting.of(self._tx, s, group.found, self._now)) for s in group.firing]
             held += [hold(signal, mute) for signal, mute in mutes if mute is not None]
             loud = tuple(signal for signal, mute in mutes if mute is None)
             if loud:
-                left[key] = group if len(loud) == len(mutes) else Group(group.found, loud)
+                left[key] = Group(group.found, (*loud, *group.quiet))
         if held:
             self._tx.hold(held)
         return groups.keys() - left.keys(), left
@@ -94,7 +95,7 @@ class Placing:
             for signal in (s for s in group.signals if not s.firing):
                 number = followed.get(signal.fingerprint)
                 if number is None:
-                    early.append(Held(signal, self._now + _EARLY, ""))
+                    early.append(Held(signal, self._now + _EARLY, key))
                 elif proven:
                     rows += sightings(number, [signal], Role.CONSEQUENCE)
                     found[key] = number
@@ -104,19 +105,13 @@ class Placing:
         return found
 
     def over_already(self, opened: Mapping[str, tuple[Incident, Group]]) -> Known:
-        """Of what was opened a moment ago, that of which the end was told before."""
-        ended = self._tx.ended({s.fingerprint for _, group in opened.values() for s in group.signals})
-        by_thing = {signal.fingerprint: signal for signal in ended}
-        self._tx.drop_held({(signal.source, signal.fingerprint) for signal in ended})
-        found: Known = {}
-        for key, (incident, group) in opened.items() if ended else ():
-            last = {signal.fingerprint: signal.occurred_at for signal in group.signals}
-            over = tuple(
-                by_thing[f] for f, at in last.items() if f in by_thing and by_thing[f].occurred_at >= at
-            )
-            if over:
-                found[key] = (incident, Group(group.found, over))
-        return found
+        """Of the causes opened a moment ago, those of which an end was told before, or together with them."""
+        waiting: dict[str, list[Signal]] = {}
+        for held in self._tx.ended(opened.keys()):
+            waiting.setdefault(held.by, []).append(held.signal)
+        self._tx.drop_held({(s.source, s.fingerprint) for signals in waiting.values() for s in signals})
+        ends = {key: (*group.quiet, *waiting.get(key, ())) for key, (_, group) in opened.items()}
+        return {key: (opened[key][0], Group(opened[key][1].found, end)) for key, end in ends.items() if end}
 
     def _open(self, groups: Mapping[str, Group]) -> Sequence[Incident]:
         """The open incidents that matter for these groups, asked for once."""

@@ -11,7 +11,16 @@ from typing import Any, Generic, TypeVar
 from incident_response.domain.changes import Outgoing, OutgoingKind
 from incident_response.domain.frozen import revived
 from incident_response.domain.incidents import Incident, Status
-from incident_response.domain.ports import Heartbeat, OutgoingState, Parcel, Poll, Role, Sighting
+from incident_response.domain.ports import (
+    Heartbeat,
+    Integration,
+    IntegrationKind,
+    OutgoingState,
+    Parcel,
+    Poll,
+    Role,
+    Sighting,
+)
 from incident_response.domain.runbooks import Remediation, RemediationState
 from incident_response.domain.severities import Scenario, Severity
 from incident_response.domain.silences import Silence
@@ -37,6 +46,7 @@ _ENUMS: dict[str, type[Enum]] = {
         OutgoingKind,
         OutgoingState,
         Role,
+        IntegrationKind,
     )
 }
 
@@ -109,6 +119,7 @@ class Mappers:
         self.outgoing = Mapper(Outgoing, tables.outbox, codec)
         self.silence = Mapper(Silence, tables.silences, codec)
         self.heartbeat = Mapper(Heartbeat, tables.heartbeats, codec)
+        self.integration = Mapper(Integration, tables.integrations, codec)
 
     def incident_row(self, incident: Incident) -> dict[str, Any]:
         """With the earliest of its due points, which is what the clock looks for."""

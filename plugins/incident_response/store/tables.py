@@ -27,6 +27,7 @@ OPEN = "status NOT IN ('resolved', 'closed')"
 ENDED = "status IN ('resolved', 'closed')"
 NOT_CLOSED = "status <> 'closed'"
 ARMED = "next_due_at IS NOT NULL"
+LIVE = "revoked_at IS NULL"
 WAITING = "state IN ('pending', 'sending')"
 FOLLOWS = "role = 'consequence' AND firing"
 
@@ -224,6 +225,7 @@ held = Table(
     _moment("until"),
     _text("muted_by"),
     Index("ix_held_until", "until"),
+    Index("ix_held_by", "muted_by"),
 )
 
 heartbeats = Table(
@@ -240,6 +242,18 @@ policies = Table(
     Column("digest", Text(), primary_key=True),
     _text("source"),
     _moment("kept_at"),
+)
+
+integrations = Table(
+    "integrations",
+    metadata,
+    Column("id", Text(), primary_key=True),
+    *map(_text, ("name", "kind", "token_hash")),
+    _moment("created_at"),
+    _text("created_by"),
+    _document("labels"),
+    *map(_maybe_moment, ("revoked_at", "last_used_at")),
+    _partial("uq_integrations_live", "name", where=LIVE, unique=True),
 )
 
 counters = Table(  # SQLite has no sequences; on PostgreSQL this table does not exist

@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI
 from incident_response import bootstrap
 
 from . import auth, headers, problems
+from .hooks import app as hooks
 from .rendering import pages
 from .routes import assets, board, commands, incident, lost, person_report, report
 
@@ -19,8 +20,8 @@ def create_app(
     now: Callable[[], datetime] = bootstrap.now,
 ) -> FastAPI:
     """The page. `services` is called in each request, after the login: it may fail, the app does not."""
-    # The app's own dependency stands before every route, also before later ones. A mount would escape
-    # it, so there is none; so would the generated documentation, which is off.
+    # The app's own dependency stands before every route, also before later ones. A mount escapes it, so there
+    # are only those of the hooks, which bring their own; so would the generated documentation, which is off.
     app = FastAPI(
         title="Incidents",
         dependencies=[Depends(auth.reader)],
@@ -32,6 +33,7 @@ def create_app(
     app.state.services, app.state.now, app.state.pages = services, now, pages()
     app.add_middleware(headers.SecurityHeaders)
     problems.install(app)
+    hooks.install(app, lambda: app.state.services(), lambda: app.state.now())
     for routes in (
         board,
         person_report,

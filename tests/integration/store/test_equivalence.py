@@ -16,7 +16,15 @@ from hypothesis import strategies as st
 from incident_response.domain.changes import Change
 from incident_response.domain.errors import IllegalTransition
 from incident_response.domain.incidents import Incident, Status
-from incident_response.domain.ports import OutgoingState, Parcel, Settlement, Store, Transaction
+from incident_response.domain.ports import (
+    Integration,
+    IntegrationKind,
+    OutgoingState,
+    Parcel,
+    Settlement,
+    Store,
+    Transaction,
+)
 from incident_response.domain.runbooks import RemediationState
 from incident_response.domain.timers import TimerKind
 from incident_response.store.memory import MemoryStore
@@ -135,6 +143,9 @@ steps = st.one_of(
     ),
     st.builds(lambda k, now: lambda tx: _effect(tx, k, now), words, moments),
     moments.map(lambda before: lambda tx: dict(tx.prune(before))),
+    st.builds(lambda i, n, at: lambda tx: tx.add_integration(_integration(i, n, at)), words, words, moments),
+    st.builds(lambda n, at: lambda tx: tx.revoke_integration(n, at), words, moments),
+    st.builds(lambda i, at: lambda tx: tx.touch_integration(i, at), words, moments),
 )
 
 
@@ -145,6 +156,10 @@ def _effect(tx: Transaction, key: str, now: Any) -> str | None:
     if state:
         tx.end_effect(key, now, {"done": True})
     return state
+
+
+def _integration(id: str, name: str, at: Any) -> Integration:
+    return Integration(id, name, IntegrationKind.GRAFANA, "f00d", at, "x", {"site": name})
 
 
 def _do(store: Store, step: Step) -> Any:
@@ -162,6 +177,7 @@ def _everything(store: Store) -> list[Any]:
             [(tx.totals(after(n)), tx.is_idle(after(n))) for n in (-200, 0, 200)],
             [tx.remediation_history("restart", word, after(0)) for word in "abc"],
             [tx.firing(NUMBERS), set(tx.seen("abc"))],
+            [tx.integrations(), *(tx.open_sightings(word) for word in "abc")],
             [(tx.timeline(n), tx.sightings(n), tx.firings(n), tx.remediations(n)) for n in NUMBERS],
             [_without_id(parcel) for n in NUMBERS for parcel in tx.parcels(n)],
         ]  # fmt: skip

@@ -145,6 +145,30 @@ def test_a_newer_schema_is_refused(url: str):
     store.close()
 
 
+def test_a_store_of_an_earlier_version_is_brought_up_to_date(url: str):
+    """What it holds stays. SQLite does it by itself, PostgreSQL when it is told to."""
+    first = SqlStore(url)
+    first.migrate()
+    opened(first, incident(1))
+    first.close()
+    place = f"{schema_of(url)}.integrations" if schema_of(url) else "integrations"
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text(f"DROP TABLE {place}"))
+    engine.dispose()
+    set_version(url, "v0002")
+
+    store = SqlStore(url)
+    if schema_of(url):
+        with pytest.raises(SchemaOutdated, match="older than this package"), store.read():
+            pytest.fail("it was let in")
+        assert store.migrate() == HEAD
+    with store.read() as tx:
+        assert tx.get(1) == incident(1)
+        assert tx.integrations() == []
+    store.close()
+
+
 @pytest.mark.integration
 def test_an_older_schema_is_refused_by_postgres(postgres_url: str, monkeypatch: pytest.MonkeyPatch):
     """Until it is migrated."""

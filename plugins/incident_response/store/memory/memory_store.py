@@ -12,13 +12,14 @@ from .causes import Causes
 from .clocks import Clocks
 from .housekeeping import Housekeeping
 from .incidents import Incidents
+from .integrations import Integrations
 from .outbox import Outbox
 from .reading import Reading
 from .silences import Silences
 from .state import State
 
 
-class MemoryTransaction(Incidents, Causes, Silences, Outbox, Clocks, Reading, Housekeeping):
+class MemoryTransaction(Incidents, Causes, Silences, Outbox, Clocks, Integrations, Reading, Housekeeping):
     """Implements `ports.Transaction`."""
 
 

@@ -57,6 +57,15 @@ class Reading(Part):
         found = [sighting for sighting in self._state.signals.values() if sighting.incident == number]
         return sorted(found, key=lambda s: (s.first_at, s.source, s.fingerprint))[:limit]
 
+    def open_sightings(self, source: str, limit: int = 10_000) -> Sequence[Sighting]:
+        found = [
+            s
+            for s in self._state.signals.values()
+            if s.source == source and self._state.incidents[s.incident].status.is_open
+        ]
+        found.sort(key=lambda s: (s.incident, s.fingerprint))
+        return sorted(found, key=lambda s: s.last_at, reverse=True)[:limit]
+
     def firings(self, number: int) -> Sequence[Firing]:
         found = [firing for firing in self._state.firings.values() if firing.incident == number]
         return sorted(found, key=lambda f: (f.due_at, f.fired_at, f.kind.value))

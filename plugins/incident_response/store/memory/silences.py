@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import datetime
 
 from incident_response.domain.ports import Held
-from incident_response.domain.signals import Signal
 from incident_response.domain.silences import Silence
 
 from .state import Part
@@ -52,9 +51,8 @@ class Silences(Part):
     def held(self, limit: int) -> Sequence[Held]:
         return [held for held in self._waiting() if held.signal.firing][:limit]
 
-    def ended(self, fingerprints: Collection[str]) -> Sequence[Signal]:
-        signals = [held.signal for held in self._waiting()]
-        return [s for s in signals if not s.firing and s.fingerprint in fingerprints]
+    def ended(self, dedup_keys: Collection[str]) -> Sequence[Held]:
+        return [held for held in self._waiting() if not held.signal.firing and held.by in dedup_keys]
 
     def _waiting(self) -> list[Held]:
         found = self._state.held.values()

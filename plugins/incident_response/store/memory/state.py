@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Heartbeat, Held, Parcel, Poll, Sighting
+from incident_response.domain.ports import Heartbeat, Held, Integration, Parcel, Poll, Sighting
 from incident_response.domain.runbooks import Remediation
 from incident_response.domain.silences import Silence
 from incident_response.domain.timeline import TimelineEvent
@@ -60,6 +60,7 @@ class State:
     policies: dict[str, Policy] = field(default_factory=dict)
     silences: dict[str, Silence] = field(default_factory=dict)
     held: dict[tuple[str, str], Held] = field(default_factory=dict)
+    integrations: dict[str, Integration] = field(default_factory=dict)
 
     def copy(self) -> State:
         """A state that can be changed without changing this one."""

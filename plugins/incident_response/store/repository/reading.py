@@ -14,7 +14,7 @@ from incident_response.domain.timeline import TimelineEvent
 from incident_response.domain.timers import Firing
 
 from ..rules import not_found
-from ..tables import ENDED
+from ..tables import ENDED, OPEN
 from . import incidents, outbox
 from .part import Part
 
@@ -33,6 +33,12 @@ _TIMELINE = (
 )
 _SIGHTINGS = select(Sighting, "signals") + (
     "WHERE incident = :number ORDER BY first_at, source, fingerprint LIMIT :limit"
+)
+_SIGHTING = ", ".join(f"signals.{field.name}" for field in fields(Sighting))
+_OPEN_SIGHTINGS = (
+    f"SELECT {_SIGHTING} FROM {{s}}signals AS signals "
+    "JOIN {s}incidents AS incidents ON incidents.number = signals.incident "
+    f"WHERE {OPEN} AND source = :source ORDER BY last_at DESC, number, fingerprint LIMIT :limit"
 )
 _FIRINGS = select(Firing, "firings") + "WHERE incident = :number ORDER BY due_at, fired_at, kind"
 _REMEDIATIONS = select(Remediation, "remediations") + "WHERE incident = :number ORDER BY attempt"
@@ -63,6 +69,9 @@ class Reading(Part):
 
     def sightings(self, number: int, limit: int = 1000) -> Sequence[Sighting]:
         return self._records(self._mappers.sighting, _SIGHTINGS, number=number, limit=limit)
+
+    def open_sightings(self, source: str, limit: int = 10_000) -> Sequence[Sighting]:
+        return self._records(self._mappers.sighting, _OPEN_SIGHTINGS, source=source, limit=limit)
 
     def firings(self, number: int) -> Sequence[Firing]:
         return self._records(self._mappers.firing, _FIRINGS, number=number)

@@ -36,7 +36,7 @@ _DROP = "DELETE FROM {s}held WHERE source = :source AND fingerprint = :fingerpri
 _ALL = f"SELECT {', '.join(_COLUMNS)} FROM {{s}}held "
 _FIRST = "ORDER BY until, source, fingerprint LIMIT :limit"
 _MUTED = f"{_ALL} WHERE firing {_FIRST}"
-_ENDED = f"{_ALL} WHERE fingerprint {{among:fingerprints}} AND NOT firing"
+_ENDED = f"{_ALL} WHERE muted_by {{among:keys}} AND NOT firing"
 _DUE = f"{_ALL} WHERE until <= :now {_FIRST} {{skip}}"
 
 
@@ -69,9 +69,8 @@ class Silences(Part):
     def held(self, limit: int) -> Sequence[Held]:
         return [self._held(row) for row in self._rows(_MUTED, limit=limit)]
 
-    def ended(self, fingerprints: Collection[str]) -> Sequence[Signal]:
-        rows = self._rows(_ENDED, fingerprints=self._codec.among(fingerprints))
-        return [self._held(row).signal for row in rows]
+    def ended(self, dedup_keys: Collection[str]) -> Sequence[Held]:
+        return [self._held(row) for row in self._rows(_ENDED, keys=self._codec.among(dedup_keys))]
 
     def _held_row(self, held: Held) -> dict[str, Any]:
         signal = held.signal

@@ -9,6 +9,7 @@ from .clocks import Clocks
 from .effects import Effects
 from .housekeeping import Housekeeping
 from .incidents import Incidents
+from .integrations import Integrations
 from .outbox import Outbox
 from .polls import Polls
 from .reading import Reading
@@ -26,6 +27,7 @@ class SqlTransaction(
     Effects,
     Polls,
     Clocks,
+    Integrations,
     Reading,
     Board,
     Housekeeping,

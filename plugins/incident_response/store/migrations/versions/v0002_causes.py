@@ -54,3 +54,4 @@ def upgrade(schema: str | None) -> None:
         schema=schema,
     )
     op.create_index("ix_held_until", "held", ["until"], schema=schema)
+    op.create_index("ix_held_by", "held", ["muted_by"], schema=schema)

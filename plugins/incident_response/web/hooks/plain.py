@@ -1,0 +1,84 @@
+"""Plain JSON: support tickets, user reports, scripts."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, StringConstraints
+
+from incident_response.domain.ports import Integration, Store
+from incident_response.domain.signals import Signal
+
+from .fields import Form, Moment, Texts, fill, happened, line, told
+from .keyed import INTEGRATION, ended, told_before
+from .refusals import wrong
+
+KEY = "report"  # the label; the rule for reports of people makes one incident of each value
+SEVERITIES = {severity.lower(): severity for severity in ("P1", "P2", "P3", "P4")}
+SEVERITIES |= {"critical": "P1", "high": "P2", "error": "P2", "medium": "P3", "warning": "P3"}
+SEVERITIES |= {"low": "P4", "info": "P4"}
+
+
+def _severity(word: str) -> str:
+    found = SEVERITIES.get(word.strip().lower())
+    if found is None:
+        raise ValueError("must be P1, P2, P3 or P4, or critical, high, medium or low")
+    return found
+
+
+class Plain(Form):
+    """One signal. Unknown fields are refused: a misspelt `severity` would page the wrong people."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: str = ""
+    summary: str = ""
+    severity: Annotated[str, AfterValidator(_severity)] | None = None
+    service: Annotated[str, StringConstraints(max_length=100, strip_whitespace=True)] = ""
+    status: Literal["firing", "resolved"] = "firing"
+    key: Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)] = ""
+    labels: Texts = {}
+    description: Annotated[str, StringConstraints(max_length=20_000)] = ""
+    occurred_at: Moment = None
+    reporter: Annotated[str, StringConstraints(max_length=200)] = ""
+
+
+def signals(document: Any, by: Integration, store: Store, now: datetime) -> list[Signal]:
+    """The signals of a body; none when it ends what is not open. Raises Refusal."""
+    sent = fill(Plain, document)
+    title = " ".join((sent.title or sent.summary).split())
+    if not title and not (sent.key and sent.status == "resolved"):
+        raise wrong(("title: is missing; say in one line what is wrong",))
+    key = sent.key or _derived(title, sent)
+    if sent.status == "resolved":
+        return ended(told_before(store, by, KEY, key), title and line(title), happened(sent.occurred_at, now))
+    own = {"service": sent.service, "severity": sent.severity or "", INTEGRATION: by.name, KEY: key}
+    return [
+        Signal(
+            source=by.kind.source,
+            labels={
+                "alertname": "PersonReport",
+                **by.labels,
+                **sent.labels,
+                **{name: value for name, value in own.items() if value},
+            },
+            summary=line(title),
+            occurred_at=happened(sent.occurred_at, now),
+            details=told(description=_pieces(sent.description), reported_by=sent.reporter),
+        )
+    ]
+
+
+def _derived(title: str, sent: Plain) -> str:
+    """Without a key the words are the identity: a request that is sent again is the same report."""
+    named = [title, sent.service, *(f"{name}={sent.labels[name]}" for name in sorted(sent.labels))]
+    return hashlib.sha256("\x00".join(named).encode()).hexdigest()[:16]
+
+
+def _pieces(description: str) -> str | list[str]:
+    """Evidence is cut at 2000 characters; a long story is kept in pieces."""
+    if len(description) <= 2000:
+        return description
+    return [description[at : at + 2000] for at in range(0, len(description), 2000)]

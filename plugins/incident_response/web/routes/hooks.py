@@ -1,0 +1,76 @@
+"""Pushed signals: Alertmanager, Grafana and plain JSON. One request is one transaction, answered after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+
+from incident_response import bootstrap
+from incident_response.domain.ports import Integration, IntegrationKind
+from incident_response.domain.signals import Signal
+from incident_response.web.hooks import alertmanager, door, grafana, plain
+from incident_response.web.hooks.refusals import Refusal
+
+router = APIRouter()
+
+Read = Callable[[bootstrap.Services, datetime], list[Signal]]
+
+
+def sent_by(kind: IntegrationKind) -> Any:
+    """The parameter of a hook that takes one kind: before the body is read, the kind is checked."""
+    return Depends(door.sender_of(kind))
+
+
+@router.post("/alertmanager")
+async def from_alertmanager(
+    by: Annotated[Integration, sent_by(IntegrationKind.ALERTMANAGER)],
+    document: Annotated[Any, Depends(door.document)],
+    desk: door.TheDesk,
+) -> dict[str, Any]:
+    """Alertmanager's `webhook_configs`."""
+    return await _take(desk, lambda _, now: alertmanager.signals(document, by, now))
+
+
+@router.post("/grafana")
+async def from_grafana(
+    by: Annotated[Integration, sent_by(IntegrationKind.GRAFANA)],
+    document: Annotated[Any, Depends(door.document)],
+    desk: door.TheDesk,
+) -> dict[str, Any]:
+    """Grafana's contact point of type Webhook."""
+    return await _take(desk, lambda _, now: grafana.signals(document, by, now))
+
+
+@router.post("/signal")
+async def plainly(
+    by: Annotated[Integration, sent_by(IntegrationKind.SIGNAL)],
+    document: Annotated[Any, Depends(door.document)],
+    desk: door.TheDesk,
+) -> dict[str, Any]:
+    """Anything that can send JSON."""
+    return await _take(desk, lambda services, now: plain.signals(document, by, services.store, now))
+
+
+@router.api_route("/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+async def lost(path: str) -> None:
+    """Whatever else: behind the token, like everything here."""
+    raise Refusal(
+        404,
+        "There is no such hook. Nothing was taken.",
+        "POST to alertmanager, grafana, signal or pagerduty/v2/enqueue.",
+    )
+
+
+async def _take(desk: door.Desk, read: Read) -> dict[str, Any]:
+    """Take the signals in, all or none."""
+
+    def work(services: bootstrap.Services) -> dict[str, Any]:
+        now = desk.now()
+        receipts = services.intake.receive(read(services, now), now)
+        numbers = sorted({receipt.incident for receipt in receipts if receipt.incident is not None})
+        return {"taken": len(receipts), "incidents": [f"INC-{number}" for number in numbers]}
+
+    return await desk.run(work)

@@ -1,0 +1,132 @@
+"""The order in which signals arrive, and how often, must not decide what is known of an incident.
+
+Senders repeat, networks reorder, and two Alertmanagers send the same twice. What counts is when something
+happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from incident_response.domain.incidents import Status
+from incident_response.domain.signals import Signal
+from incident_response.service.intake import Intake
+from incident_response.service.policy_book import PolicyBook
+from incident_response.store.memory import MemoryStore
+from tests.support.house import START, House
+from tests.support.shipped import library
+
+LIBRARY = library()  # one for all examples: reading it takes longer than all else
+
+THINGS = ("a", "b", "c")
+ARRIVAL = START + timedelta(hours=1)  # after all of it happened, so that only the order of arrival differs
+
+
+def told(thing: str, second: int, firing: bool) -> Signal:
+    """One of several things of one cause: the same service, other instances."""
+    labels = {"alertname": "DatabaseConnectionFailure", "service": "lianel_energy", "instance": thing}
+    return Signal("alertmanager", labels, f"{thing} is down", START + timedelta(seconds=second), firing)
+
+
+def outcome(arrivals: Sequence[Signal], *, together: bool = False) -> tuple[str, int]:
+    """Status of the one incident and how many of its things fire; one request for each signal, or one."""
+    store = MemoryStore()
+    intake = Intake(store, LIBRARY.rules, PolicyBook(LIBRARY))
+    for n, signals in enumerate([list(arrivals)] if together else [[signal] for signal in arrivals]):
+        intake.receive(signals, ARRIVAL + timedelta(seconds=n))
+    with store.read() as tx:
+        (row,) = tx.board(10) or [None]
+        return (row.incident.status.value, tx.firing([1])[1]) if row else ("none", 0)
+
+
+def truth(signals: Sequence[Signal]) -> tuple[str, int]:
+    """What is so, whatever the order: each thing is as its latest signal says."""
+    latest = {s.fingerprint: s for s in sorted(signals, key=lambda s: s.occurred_at)}
+    count = sum(signal.firing for signal in latest.values())
+    return (Status.TRIGGERED.value if count else Status.MITIGATED.value, count)
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> list[list[Signal]]:
+    """Of one to three things what is told of each: it fires, ends, fires again, at times of their own."""
+    moments = iter(draw(st.permutations(range(12))))
+    return [
+        [told(thing, second, firing=n % 2 == 0) for n, second in enumerate(sorted(seconds))]
+        for thing in THINGS[: draw(st.integers(1, 3))]
+        for seconds in [[next(moments) for _ in range(draw(st.integers(1, 4)))]]
+    ]
+
+
+@st.composite
+def interleaved(draw: st.DrawFn, of: list[list[Signal]]) -> list[Signal]:
+    """The order of each thing is kept, that of the things to each other is not; some are told repeatedly."""
+    rest, mixed = [list(life) for life in of], []
+    while any(rest):
+        life = draw(st.sampled_from([life for life in rest if life]))
+        mixed += [life.pop(0)] * draw(st.integers(1, 2))
+    return mixed
+
+
+@given(lives().flatmap(lambda of: st.tuples(st.just(of), interleaved(of), interleaved(of))))
+@settings(max_examples=150, deadline=None)
+def test_things_may_be_told_in_any_order_to_each_other(drawn) -> None:
+    """Each thing's own signals in their order, as one Alertmanager sends them; each of them once or twice."""
+    of, one, other = drawn
+    assert outcome(one) == outcome(other) == truth([s for life in of for s in life])
+
+
+@given(lives().flatmap(lambda of: st.permutations([s for life in of for s in life if s.firing])))
+@settings(max_examples=60, deadline=None)
+def test_firing_signals_may_come_in_any_order(arrivals: list[Signal]) -> None:
+    """As long as nothing ends, only the number of things counts."""
+    assert outcome(arrivals) == outcome(arrivals, together=True) == truth(arrivals)
+
+
+@given(lives().flatmap(lambda of: st.permutations([s for life in of for s in life])), st.data())
+@settings(max_examples=60, deadline=None)
+def test_the_count_of_what_fires_is_right_while_the_incident_is_at_work(arrivals, data) -> None:
+    """Any order, any repetition: once one thing fires on, the count is that of the latest signals."""
+    constant = told("d", 0, firing=True)
+    repeated = [s for s in arrivals for _ in range(data.draw(st.integers(1, 2)))]
+    assert outcome([constant, *repeated]) == truth([constant, *arrivals])
+
+
+@given(lives().flatmap(lambda of: st.permutations([s for life in of for s in life])), st.data())
+@settings(max_examples=200, deadline=None)
+def test_any_order_and_any_repetition_end_in_the_same_state(arrivals, data) -> None:
+    """The state is that of the latest word on each thing, one request for each signal or one for all."""
+    repeated = [s for s in arrivals for _ in range(data.draw(st.integers(1, 2)))]
+    repeated = data.draw(st.permutations(repeated))
+    assert outcome(repeated) == outcome(repeated, together=True) == truth(arrivals)
+
+
+FIRES, ENDS = told("a", 0, True), told("a", 10, False)
+
+
+def test_an_end_that_overtakes_its_beginning_still_ends_it() -> None:
+    """Resolved at 10 s arrives first, firing since 0 s second."""
+    assert outcome([ENDS, FIRES]) == outcome([FIRES, ENDS])
+
+
+def test_an_old_repeat_does_not_reopen_what_ended_later() -> None:
+    """Two Alertmanagers: the second one tells of the beginning after the first one has told of the end."""
+    assert outcome([FIRES, ENDS, FIRES]) == outcome([FIRES, ENDS])
+
+
+def test_beginning_and_end_in_one_request_end_it() -> None:
+    """Both in one body, as a queue sends that was held up."""
+    assert outcome([FIRES, FIRES, ENDS], together=True) == outcome([FIRES, FIRES, ENDS])
+
+
+def test_an_end_that_comes_after_a_persons_word_is_kept() -> None:
+    """A person says mended, then the alert ends; a later trouble of another thing that ends must mitigate."""
+    house = House()
+    house.intake.receive([FIRES], ARRIVAL)
+    house.lifecycle.mitigate(1, "operator", ARRIVAL, proof="mended by hand")
+    for signal in (ENDS, told("b", 20, True), told("b", 30, False)):
+        house.intake.receive([signal], ARRIVAL + timedelta(seconds=1))
+    assert house.incident(1).status is Status.MITIGATED
