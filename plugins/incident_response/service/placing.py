@@ -85,7 +85,6 @@ class Placing:
         silent = [s for group in groups.values() for s in group.signals if not s.firing]
         if not silent:
             return {}
-        self._tx.drop_held({(signal.source, signal.fingerprint) for signal in silent})
         followed = self._tx.followed({signal.fingerprint for signal in silent})
         found: dict[str, int] = {}
         rows, early = [], []
@@ -101,7 +100,7 @@ class Placing:
                     found[key] = number
         if rows:
             self._tx.record(rows)
-        self._tx.hold(early)
+        self._tx.hold(early)  # takes the place of a firing one that is muted
         return found
 
     def over_already(self, opened: Mapping[str, tuple[Incident, Group]]) -> Known:
