@@ -26,6 +26,7 @@ from incident_response.store.sql_store import SqlStore
 from tests.integration.rest_proxy import RestProxy
 from tests.support import REPOSITORY
 from tests.support.airflow import Airflow
+from tests.support.shipped import stand_alone
 from tests.support.smtp import SmtpServer
 
 PIPELINES = Path(__file__).parent / "dags" / "response_pipelines.py"
@@ -35,7 +36,7 @@ Found = TypeVar("Found")
 
 def make_include(folder: Path, **severity: Any) -> Path:
     """include/ as shipped, but in seconds, and with mail. `severity` overrides every severity's targets."""
-    shutil.copytree(REPOSITORY / "include", folder)
+    stand_alone(shutil.copytree(REPOSITORY / "include", folder))
     path = folder / "policy" / "escalation.yaml"
     policy = yaml.safe_load(path.read_text())
     targets = {

@@ -22,6 +22,16 @@ def library() -> Library:
     return Library(INCLUDE)
 
 
+def stand_alone(folder: Path) -> Path:
+    """Make each pipeline an incident of its own in a copy of include/, and look at Airflow's runs only.
+
+    For tests that let many pipelines fail at once, and kill Airflow's components, for other reasons.
+    """
+    (folder / "policy" / "services.yaml").write_text("version: 1\nwait: 0 s\n")
+    (folder / "policy" / "detectors.yaml").write_text("version: 1\n")
+    return folder
+
+
 def policy() -> EscalationPolicy:
     """The shipped escalation policy."""
     return library().current()
