@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 
 from incident_response.domain.classification import Classification
 from incident_response.domain.ports import Role, Sighting
@@ -12,22 +11,15 @@ from incident_response.domain.severities import Severity, worst
 from incident_response.domain.signals import Signal
 
 
-@dataclass(frozen=True)
 class Group:
-    """The signals of one call that share a cause."""
+    """The signals of one call that share a cause. A plain class: one is made for each signal of a storm."""
 
-    found: Classification
-    signals: tuple[Signal, ...]
+    __slots__ = ("firing", "found", "quiet", "signals")
 
-    @cached_property
-    def firing(self) -> tuple[Signal, ...]:
-        """Those that fire."""
-        return tuple(signal for signal in self.signals if signal.firing)
-
-    @cached_property
-    def quiet(self) -> tuple[Signal, ...]:
-        """Those that have ended."""
-        return tuple(signal for signal in self.signals if not signal.firing)
+    def __init__(self, found: Classification, signals: tuple[Signal, ...]) -> None:
+        self.found, self.signals = found, signals
+        self.firing = tuple([signal for signal in signals if signal.firing])
+        self.quiet = () if len(self.firing) == len(signals) else tuple(s for s in signals if not s.firing)
 
     @property
     def severity(self) -> Severity:

@@ -169,7 +169,7 @@ class Intake:
                 s for s in group.firing if not s.occurrence or (s.fingerprint, s.occurrence) not in seen
             )
             if news:
-                fresh[key] = replace(group, signals=(*news, *group.quiet))
+                fresh[key] = Group(group.found, (*news, *group.quiet))
             else:
                 over[key] = group
         placing = Placing(work.tx, self._grouping(), self.muting, work.now)
@@ -243,18 +243,21 @@ def _split(
     work: _Work, groups: dict[str, Group], current: Mapping[str, Incident]
 ) -> tuple[dict[str, Group], dict[str, Group]]:
     """Groups without the signals that a person has split off, and those under the key they have now."""
-    kept, elsewhere = dict(groups), dict[str, Group]()
+    kept, elsewhere = groups, dict[str, Group]()
     for key, incident in current.items():
+        if not incident.split_off:
+            continue
         away = [signal for signal in groups[key].signals if signal.fingerprint in incident.split_off]
         if not away:
             continue
+        kept = dict(kept)
         stay = tuple(s for s in groups[key].signals if s.fingerprint not in incident.split_off)
         for signal in away:
             other = incident.split_off[signal.fingerprint]
             before = elsewhere[other].signals if other in elsewhere else ()
             elsewhere[other] = Group(replace(groups[key].found, dedup_key=other), (*before, signal))
         if stay:
-            kept[key] = replace(groups[key], signals=stay)
+            kept[key] = Group(groups[key].found, stay)
         else:
             del kept[key]
             work.taken[key] = Receipt(incident.number, Taken.COUNTED)

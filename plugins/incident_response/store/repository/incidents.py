@@ -17,9 +17,13 @@ SELECT = f"SELECT {COLUMNS} FROM {{s}}incidents "
 
 # Locked in the order of their numbers, so that two transactions never wait for each other.
 _LOCK = SELECT + "WHERE number {among:numbers} ORDER BY number {lock}"
-_CURRENT = f"{SELECT} WHERE dedup_key {{among:keys}} AND {NOT_CLOSED} " + (
-    "AND (status <> 'resolved' OR (resolved_at >= :since AND merged_into IS NULL)) ORDER BY number {lock}"
+_NOT_OVER = (
+    f"AND {NOT_CLOSED} AND (status <> 'resolved' OR (resolved_at >= :since AND merged_into IS NULL)) "
+    "ORDER BY number {lock}"
 )
+_CURRENT = f"{SELECT} WHERE dedup_key {{among:keys}} {_NOT_OVER}"
+# Most calls bring signals of one cause, and SQLite would read the one key out of a JSON array.
+_CURRENT_ONE = f"{SELECT} WHERE dedup_key = :key {_NOT_OVER}"
 _DUE = f"{SELECT} WHERE next_due_at <= :now AND {ARMED} ORDER BY next_due_at, number LIMIT :limit {{skip}}"
 
 
@@ -42,9 +46,14 @@ class Incidents(Part):
 
     def lock_current(self, dedup_keys: Collection[str], resolved_since: datetime) -> Mapping[str, Incident]:
         since = self._codec.moment(resolved_since)
-        keys = self._codec.among(dedup_keys)
+        if len(dedup_keys) == 1:
+            (key,) = dedup_keys
+            current = self._records(self._mappers.incident, _CURRENT_ONE, key=key, since=since)
+        else:
+            keys = self._codec.among(dedup_keys)
+            current = self._records(self._mappers.incident, _CURRENT, keys=keys, since=since)
         found: dict[str, Incident] = {}
-        for incident in self._records(self._mappers.incident, _CURRENT, keys=keys, since=since):
+        for incident in current:
             other = found.get(incident.dedup_key)
             if other is None or rank(incident) > rank(other):
                 found[incident.dedup_key] = incident
