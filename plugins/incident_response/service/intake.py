@@ -5,6 +5,7 @@ One incident per cause; what was seen before is counted, not repeated.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,6 +14,7 @@ from enum import Enum
 from incident_response.domain.changes import Change
 from incident_response.domain.classification import Classification, Rules
 from incident_response.domain.commands import mitigate, open_incident, reopen, set_severity
+from incident_response.domain.errors import StoreUnavailable
 from incident_response.domain.grouping import Grouping
 from incident_response.domain.incidents import Incident, Status
 from incident_response.domain.ports import Sighting, Store, Transaction
@@ -25,6 +27,8 @@ from .muting import Muting
 from .placing import Known, Placing
 from .policy_book import PolicyBook
 from .splitting import Splitting
+
+log = logging.getLogger(__name__)
 
 
 class Taken(str, Enum):
@@ -70,8 +74,7 @@ class Intake:
             return []
         with self._store.transaction() as tx:
             receipts, opened = self._receive(tx, signals, now)
-        if opened:
-            self.gathering.gather(opened, now)
+        self._gather(opened, now)
         return receipts
 
     def look_again(self, now: datetime, limit: int = 200) -> int:
@@ -87,9 +90,16 @@ class Intake:
             tx.release(orphans)
             signals = [*held, *(again(orphan) for orphan in orphans)]
             opened = self._receive(tx, signals, now)[1] if signals else []
-        if opened:
-            self.gathering.gather(opened, now)
+        self._gather(opened, now)
         return len(signals)
+
+    def _gather(self, opened: Sequence[Incident], now: datetime) -> None:
+        """What was opened is safe by now: a store that goes away here must not bring the signals again."""
+        if opened:
+            try:
+                self.gathering.gather(opened, now)
+            except StoreUnavailable as error:
+                log.warning("not looked for common causes, the next incident makes up for it: %s", error)
 
     def classify(self, signal: Signal) -> Classification:
         """What the rules in force say of a signal, and nothing else."""

@@ -14,9 +14,12 @@ _IDLE = 5.0  # seconds after which a connection is tried before it is used
 
 
 class Pool:
-    """A small pool. Nothing is opened before the first use; `timeout` seconds bound a wait."""
+    """A small pool. Nothing is opened before the first use; `timeout` seconds bound a wait.
 
-    def __init__(self, connect: Connect, driver: Any, timeout: float) -> None:
+    `remote`: connections cross a network, where they break while nobody uses them.
+    """
+
+    def __init__(self, connect: Connect, driver: Any, timeout: float, *, remote: bool) -> None:
         self._driver = driver
         self._suspect_since = 0.0
         self._pool = QueuePool(
@@ -28,8 +31,9 @@ class Pool:
             use_lifo=True,
             reset_on_return=None,
         )
-        event.listen(self._pool, "checkin", self._checkin)
-        event.listen(self._pool, "checkout", self._checkout)
+        if remote:
+            event.listen(self._pool, "checkin", self._checkin)
+            event.listen(self._pool, "checkout", self._checkout)
 
     def take(self) -> Any:
         """A connection: `dbapi_connection`, `close()` to give it back, and for broken ones discard()."""

@@ -99,7 +99,9 @@ class SqlStore:
         if found is None:
             connect = connector(parse(self._url), self._timeout)
             # setdefault, not a lock: a lock that a thread of the parent held would stay locked in a child.
-            found = self._pools.setdefault(pid, Pool(connect, self._dialect.driver, self._timeout))
+            remote = self._dialect.name != "sqlite"
+            made = Pool(connect, self._dialect.driver, self._timeout, remote=remote)
+            found = self._pools.setdefault(pid, made)
         return found
 
     def _check(self) -> None:
