@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import threading
@@ -155,13 +154,16 @@ def make_spool() -> FileSpool:
     return FileSpool(Path(configuration.settings().spool_folder))
 
 
-def connections() -> Sequence[str]:
-    """The Airflow connections that the services ask for."""
+def connections() -> tuple[Sequence[str], Sequence[str]]:
+    """The Airflow connections that the services ask for: those they need, and those of the sources."""
     settings = configuration.settings()
-    wanted = [settings.api_conn_id, settings.smtp_conn_id]
-    with contextlib.suppress(PolicyError):  # no include/: the clock says so itself
-        wanted += [name for source in services().library.sources() for name in source.connections]
-    return tuple(dict.fromkeys(wanted))
+    needed = (settings.api_conn_id, settings.smtp_conn_id)
+    try:
+        sources = services().library.sources()
+    except PolicyError:  # no include/: the clock says so itself
+        sources = ()
+    wanted = dict.fromkeys(name for source in sources for name in source.connections)
+    return needed, [name for name in wanted if name not in needed]
 
 
 def detector_names() -> Sequence[str]:

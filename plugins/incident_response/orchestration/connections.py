@@ -17,9 +17,9 @@ from incident_response.domain.connections import Connection
 log = logging.getLogger(__name__)
 
 _FRESH = 180.0  # seconds until they are fetched again: somebody may have changed a password
-_MISSING = (
-    15.0  # seconds when one was not found: Airflow answers "not defined" while its API server starts, too
-)
+# Seconds when one was not found: Airflow answers "not defined" while its API server starts, too.
+_MISSING = 15.0
+_OPTIONAL = 60.0  # when only those of sources are missing, which somebody may define one day
 
 _due_at = 0.0
 _fetching: asyncio.Task[None] | None = None
@@ -39,11 +39,13 @@ async def ready() -> None:
 async def _fetch() -> None:
     global _due_at
     found: dict[str, Connection | None] = {}
-    wanted = bootstrap.connections()
-    for conn_id in wanted:
+    needed, optional = bootstrap.connections()
+    for conn_id in (*needed, *optional):
         try:
             found[conn_id] = Connection.of(await BaseHook.aget_connection(conn_id))
         except Exception as error:  # noqa: BLE001 - not defined, or no answer: the clock works on with what it has
             log.info("connection %s: %s", conn_id, error)
     settings.prefetch(found)
-    _due_at = time.monotonic() + (_FRESH if len(found) == len(wanted) else _MISSING)
+    missing = _MISSING if any(conn_id not in found for conn_id in needed) else _OPTIONAL
+    fresh = _FRESH if len(found) == len(needed) + len(optional) else missing
+    _due_at = time.monotonic() + fresh
