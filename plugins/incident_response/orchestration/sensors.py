@@ -100,7 +100,7 @@ EVERY = triggers.EVERY
 
 
 class PollSensor(WaitingSensor):
-    """Green: the detector was polled once since the sensor started to wait."""
+    """Green: the detector was polled once since the sensor started to wait. Skipped: it is not due yet."""
 
     trigger_class = triggers.PollTrigger
     template_fields: Sequence[str] = ("detector",)

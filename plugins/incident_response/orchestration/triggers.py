@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _LOOK_AGAIN = 15.0  # seconds: somebody may have changed the row
 _AFTER_ERROR = 5.0
+_NEXT_RUN = timedelta(minutes=1)  # what is due later is left to the next run of the detection's DAG
 _PATIENCE = 30.0  # seconds for all detectors at once; a slower one goes on by itself
 
 
@@ -240,7 +241,10 @@ EVERY = "every_detector"  # in place of a detector's name
 
 
 class PollTrigger(WaitingTrigger):
-    """Until the detector (or every one) was polled once, by this trigger or by somebody who came first."""
+    """Until the detector (or every one) was polled once, by this trigger or by somebody who came first.
+
+    Skipped: it is not due within a minute.
+    """
 
     lane = lanes.polls
 
@@ -269,5 +273,7 @@ class PollTrigger(WaitingTrigger):
             poll = next(poll for poll in tx.polls() if poll.name == self.detector)
         if poll.last_started_at and poll.last_started_at >= self._since:
             return Look("reached", f"{self.detector} was polled by {poll.last_by}")
+        if poll.due_at > self._since + _NEXT_RUN:
+            return Look("skipped", f"{self.detector} is due at {poll.due_at:%H:%M:%S} UTC")
         # Held by somebody: look whether it came to an end.
         return waiting(now, max(poll.due_at, now + timedelta(seconds=1)))
