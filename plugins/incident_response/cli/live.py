@@ -1,4 +1,4 @@
-"""One look at everything outside, side by side: what each source says, and what keeps it from answering."""
+"""A look at everything outside, side by side: what each source says, and what keeps it from answering."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 from incident_response.bootstrap import Services
 from incident_response.domain.errors import IncidentResponseError, NotConfigured
@@ -24,6 +26,7 @@ OK, WAITS, FAILED = "ok", "waits", "FAIL"
 _GRACE = 5.0  # seconds after a detector's own time limit until its look is given up
 _MAIL = 15.0  # seconds for a login at the mail server
 _SHOWN = 6  # names of what fires
+_LOOKS = 3  # in a row: so many failures of a part, one query of several, make a detector tell of it
 # What fires because a part could not be looked at: for the clock that is trouble, here it is a failed check.
 _BLIND = {"DetectorFailing", "DataQueryFailed", "DatabaseConnectionFailure"}
 
@@ -52,22 +55,37 @@ def looks(services: Services, now: datetime) -> Iterator[Looked]:
 def _jobs(services: Services, now: datetime) -> Iterator[tuple[str, Callable[[], Seen], float]]:
     detectors = services.detectors
     for name, detector in detectors.always().items():
-        yield name, _look(detector, now), detector.time_limit.total_seconds() + _GRACE
+        limit = detector.time_limit.total_seconds()
+        yield name, partial(_once, detector, now), limit + _GRACE
     for source in services.library.sources():
         # Asked here and not in the threads: Airflow reads its connections where its own session is.
         if missing := detectors.missing(source):
             yield source.name, _waiting(missing), _GRACE
         else:
-            made = detectors.make(at_once(source))
-            yield source.name, _look(made, now), made.time_limit.total_seconds() + _GRACE
+            limit = source.time_limit.total_seconds()
+            yield (
+                source.name,
+                partial(_closely, detectors.make(at_once(source)), now),
+                _LOOKS * limit + _GRACE,
+            )
     yield "mail", lambda: _mail(services), _MAIL
 
 
-def _look(detector: Detector, now: datetime) -> Callable[[], Seen]:
-    def look() -> Seen:
-        return _said(detector.poll({}, now).signals)
+def _once(detector: Detector, now: datetime) -> Seen:
+    return _said(detector.poll({}, now).signals)
 
-    return look
+
+def _closely(detector: Detector, now: datetime) -> Seen:
+    """Several looks, until one tells of something that cannot be looked at. The cursor goes nowhere else."""
+    signals: dict[str, Signal] = {}
+    cursor: Mapping[str, Any] = {}
+    for _ in range(_LOOKS):
+        seen = detector.poll(cursor, now)
+        signals |= {signal.fingerprint: signal for signal in seen.signals}
+        cursor = seen.cursor or {}
+        if any(signal.name in _BLIND for signal in signals.values()):
+            break
+    return _said(list(signals.values()))
 
 
 def _waiting(missing: Sequence[str]) -> Callable[[], Seen]:
@@ -88,7 +106,10 @@ def _said(signals: Sequence[Signal]) -> Seen:
     firing = [signal for signal in signals if signal.firing]
     if blind := [signal for signal in firing if signal.name in _BLIND]:
         more = f" (and {len(blind) - 1} more)" if len(blind) > 1 else ""
-        return FAILED, f"{blind[0].summary}{more}"
+        # Where the summary leaves out why, the details know.
+        why = blind[0].details.get("error", "")
+        reason = f": {why}" if why and str(why) not in blind[0].summary else ""
+        return FAILED, f"{blind[0].summary}{reason}{more}"
     if not firing:
         return OK, "nothing fires"
     names = Counter(signal.name for signal in firing)

@@ -18,6 +18,7 @@ from incident_response.domain.connections import Connection
 from incident_response.domain.ports import Observation
 from incident_response.domain.signals import Signal
 from tests.support.processes import free_port
+from tests.unit.detectors.fake_loki import FakeLoki, vector
 
 from .conftest import Run
 
@@ -162,6 +163,30 @@ def test_real_sources_tell_at_the_first_look_and_leave_nothing_behind(
 
     with services.store.read() as tx:
         assert (tx.board(10), tx.polls(), tx.held(10)) == ([], [], [])
+
+
+def test_one_broken_query_of_several_is_told(run: Run, include: Path, known: dict[str, Connection]) -> None:
+    """At night three looks pass until it is; the others' answers hide nothing here."""
+    loki = FakeLoki()
+    loki.answer = lambda path, params: (400, [b"parse error"]) if "oops" in params["query"] else vector()
+    known["incident_response_loki"] = Connection(loki.url)
+    sources(
+        include,
+        """
+- name: logs
+  kind: loki
+  queries:
+  - {name: errors, query: '{app="a"} |= "ERROR"', at_least: 5}
+  - {name: oops, query: '{app="a"} |= "oops"', at_least: 5}
+""",
+    )
+    try:
+        found = lines(run("check", "--live")[1])
+    finally:
+        loki.close()
+    assert found["logs"][0] == "FAIL"
+    assert "The query oops of logs got no answer" in found["logs"][1]
+    assert "parse error; correct the query" in found["logs"][1]
 
 
 def test_a_broken_file_fails_it_and_the_rest_is_looked_at(run: Run, only: Any, include: Path) -> None:
