@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,26 @@ def test_bad_settings_are_named_with_their_remedy(
     assert message in text
     assert "Traceback" not in text
     assert "hunter2" not in text
+
+
+def test_a_second_clock_ticks_beside_the_first_until_it_is_interrupted(house: Deployment) -> None:
+    """`tick --forever` gives signs of life in the store; Ctrl-C ends it as a success. `tick` looks once."""
+    assert run(house, "tick")[0] == 0
+    clock = subprocess.Popen(
+        [sys.executable, "-m", "incident_response", "tick", "--forever"], env=house.airflow.env
+    )
+    try:
+
+        def beats() -> bool:
+            with house.store.read() as tx:
+                seen = tx.heartbeats(datetime.now(timezone.utc) - timedelta(seconds=5))
+            return any(beat.name.startswith("cli@") and beat.name.endswith(f":{clock.pid}") for beat in seen)
+
+        house.until("its sign of life", beats, 30)
+        clock.send_signal(signal.SIGINT)
+        assert clock.wait(15) == 0
+    finally:
+        clock.kill()
 
 
 def test_an_old_schema_is_refused_with_the_command(house: Deployment, postgres_url: str) -> None:
@@ -199,8 +221,8 @@ def test_incidents_are_merged_and_split(house: Deployment) -> None:
     assert run(house, "merge", f"INC-{two}", f"INC-{one}", "--by", "op")[0] == 0
     code, text = run(house, "split", f"INC-{one}")
     assert (code, "2 signals" in text) == (0, True), text
-    signal = re.findall(r"--signal (\S+)(?=.*\n.*right)", text)[0]
-    code, text = run(house, "split", f"INC-{one}", "--signal", signal)
+    right = re.findall(r"--signal (\S+)(?=.*\n.*right)", text)[0]
+    code, text = run(house, "split", f"INC-{one}", "--signal", right)
     assert code == 0, text
     new = int(text.split()[0].removeprefix("INC-"))
     assert house.incident(new).service == "right"
