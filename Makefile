@@ -45,7 +45,8 @@ bench: $(call stamp,$(ONE))
 test: lint $(MANY:%=test-%)
 
 test-%: .venv/airflow-%/.installed
-	@scripts/system-packages browser
+	@scripts/system-packages python browser monitoring docker
+	@PYTHON=$(call bin,$*)/python scripts/logql-server >/dev/null
 	@echo "== tests on Airflow $*"
 	@$(call bin,$*)/python -m pytest $(TESTS) $(PYTEST)
 

@@ -60,6 +60,8 @@ class Services:
     doctor: Doctor
     airflow: AirflowApi
     spool: FileSpool
+    detectors: Detectors
+    mail: Email
 
 
 def now() -> datetime:
@@ -93,9 +95,8 @@ def build(
     page = settings.page_url or f"{configuration.base_url()}/incidents"
     renderer = Templates(library.folder / "templates", lambda: library.current().hours.zone, page)
     airflow = AirflowApi(lambda: connection(settings.api_conn_id))
-    channels = {
-        channel.name: channel for channel in (Console(), Email(lambda: connection(settings.smtp_conn_id)))
-    }
+    mail = Email(lambda: connection(settings.smtp_conn_id))
+    channels = {channel.name: channel for channel in (Console(), mail)}
     intake = Intake(
         store, library.rules, policies, Topology(library.grouping, store).current, library.windows
     )
@@ -118,6 +119,8 @@ def build(
         doctor=Doctor(store, library, airflow, spool),
         airflow=airflow,
         spool=spool,
+        detectors=detectors,
+        mail=mail,
     )
 
 

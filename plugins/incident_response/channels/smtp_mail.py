@@ -14,7 +14,7 @@ from collections.abc import Callable
 from email.message import EmailMessage
 
 from incident_response.domain.connections import Connection
-from incident_response.domain.errors import DeliveryFailed
+from incident_response.domain.errors import DeliveryFailed, NotConfigured
 from incident_response.domain.ports import Message, Parcel
 
 _DOMAIN = "incident-response.airflow"
@@ -47,6 +47,19 @@ class Email:
                 if found.login:
                     server.login(found.login, found.password)
                 server.send_message(mail)
+        except (smtplib.SMTPException, OSError) as error:
+            raise DeliveryFailed(_explain(error, found)) from error
+
+    def greet(self) -> None:
+        """Log in and send nothing. Raises NotConfigured without a connection, DeliveryFailed."""
+        found = self._find()
+        if found is None:
+            raise NotConfigured("there is no SMTP connection; create the Airflow connection `smtp_default`")
+        try:
+            with self._connect(found) as server:
+                if found.login:
+                    server.login(found.login, found.password)
+                server.noop()
         except (smtplib.SMTPException, OSError) as error:
             raise DeliveryFailed(_explain(error, found)) from error
 

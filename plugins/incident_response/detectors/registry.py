@@ -77,3 +77,15 @@ class Detectors:
             made = {source.name: detector(source, self._find, self._airflow) for source in sources}
             self._made = (sources, {**self._always, **made})
         return self._made[1]
+
+    def always(self) -> Mapping[str, Detector]:
+        """Those that no file names."""
+        return self._always
+
+    def make(self, source: Source) -> Detector:
+        """A detector for this very source, for one look."""
+        return detector(source, self._find, self._airflow)
+
+    def missing(self, source: Source) -> Sequence[str]:
+        """The connections it waits for."""
+        return [conn_id for conn_id in source.connections if self._find(conn_id) is None]
