@@ -30,7 +30,7 @@ unexport AIRFLOW_HOME PYTHONPATH PYTHONHOME VIRTUAL_ENV
 bin = .venv/airflow-$(1)/bin
 stamp = .venv/airflow-$(1)/.installed
 
-.PHONY: help demo test lint format bench check venv constraints clean distclean
+.PHONY: help demo test tools lint format bench check venv constraints clean distclean
 .DELETE_ON_ERROR:
 
 help:
@@ -42,16 +42,18 @@ demo: $(call stamp,$(ONE))
 bench: $(call stamp,$(ONE))
 	@$(call bin,$(ONE))/python -m bench
 
-test: lint $(MANY:%=test-%)
+# Both versions at the same time: a test of a real Airflow mostly waits. Each one's output comes when it has ended.
+test: venv lint tools
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(MANY:%=test-%)
 
-test-%: .venv/airflow-%/.installed
-	@scripts/system-packages python browser monitoring docker
-	@PYTHON=$(call bin,$*)/python scripts/logql-server >/dev/null
+test-%: .venv/airflow-%/.installed tools
 	@echo "== tests on Airflow $*"
 	@$(call bin,$*)/python -m pytest $(TESTS) $(PYTEST)
 
-# One version after the other, also under `make -j`: two Airflows at once starve on a small machine.
-test-$(NEWEST): | $(filter-out test-$(NEWEST),$(MANY:%=test-%))
+# What tests need that is no Python package.
+tools: $(call stamp,$(ONE))
+	@scripts/system-packages python browser monitoring docker
+	@PYTHON=$(call bin,$(ONE))/python scripts/logql-server >/dev/null
 
 check: lint
 	@$(call bin,$(ONE))/python -m pytest -m "not airflow and not integration and not browser" $(TESTS) $(PYTEST)

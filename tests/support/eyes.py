@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
 from typing import Any
 
 from incident_response import bootstrap
@@ -22,7 +23,9 @@ PLUGINS = tuple(
     REPOSITORY / "plugins" / name
     for name in (".airflowignore", "incident_response", "incident_response_plugin.py")
 )
-_INCLUDE = stand_alone(shutil.copytree(REPOSITORY / "include", CACHE / "include", dirs_exist_ok=True))
+# By version: both versions may be tested at the same time.
+_FOLDER = CACHE / f"include-{metadata.version('apache-airflow')}"
+_INCLUDE = stand_alone(shutil.copytree(REPOSITORY / "include", _FOLDER, dirs_exist_ok=True))
 INCLUDE = {"AIRFLOW__INCIDENT_RESPONSE__INCLUDE_FOLDER": str(_INCLUDE)}
 
 
