@@ -37,7 +37,7 @@ class RuleEntry(Model):
         for label, pattern in match.items():
             try:
                 re.compile(pattern)
-            except re.error as error:
+            except (re.error, OverflowError, RecursionError) as error:
                 raise ValueError(f"{label}: {pattern!r} is no regular expression: {error}") from None
         return match
 
