@@ -29,6 +29,7 @@ _UNITS = {
 }
 _UNITS["week"] = 7 * 86400
 _SPAN = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(business\s+)?([a-z]+?)s?\s*$")
+_LONGEST = 100 * 366 * 86400  # seconds; what is longer is a slip of the pen, and no timedelta at last
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _HORIZON_DAYS = 3700  # ten years without an hour of business is a broken calendar, not a long wait
 
@@ -45,6 +46,8 @@ class Span:
     def parse(cls, text: str | int | float) -> Span:
         """Read `15 min`, `4 h`, `1 week`, `90` (seconds), `1 business day`, `2 business hours`."""
         if isinstance(text, (int, float)) and not isinstance(text, bool):
+            if not abs(text) <= _LONGEST:  # not a number, too
+                raise BadInput(f"{text!r} is longer than a century")
             return cls(elapsed=timedelta(seconds=text))
         match = _SPAN.match(str(text).lower())
         unit = match.group(3) if match else ""
@@ -53,6 +56,8 @@ class Span:
                 f"{text!r} is not a span of time; write for example 15 min, 4 h, 1 business day, 1 week"
             )
         amount = float(match.group(1))
+        if amount * _UNITS.get(unit, 1) > _LONGEST:
+            raise BadInput(f"{text!r} is longer than a century")
         if not match.group(2):
             return cls(elapsed=timedelta(seconds=amount * _UNITS[unit]))
         if unit in ("day", "d"):

@@ -88,18 +88,24 @@ class Grouping:
         return min(deepest or causes, key=lambda incident: incident.number, default=None)
 
     def consequences(self, open_: Sequence[Incident], now: datetime) -> list[tuple[Incident, Incident]]:
-        """(consequence, cause) among open incidents, for those that opened within the window."""
+        """(consequence, cause) among open incidents, for those that opened or reopened within the window."""
         pairs = []
         for incident in open_:
-            if not _may_move(incident) or now - incident.opened_at > self.window:
+            if not may_move(incident) or now - incident.started_at > self.window:
                 continue
             found = _as_found(incident)
             cause = self.cause(found, (other for other in open_ if other.number != incident.number))
-            if cause is not None:
+            if cause is not None and not self._leads(incident, cause):
                 pairs.append((incident, cause))
         moved = {incident.number for incident, _ in pairs}
         # A cause that is itself a consequence: its own cause takes both, because upstreams are transitive.
         return [(incident, cause) for incident, cause in pairs if cause.number not in moved]
+
+    def _leads(self, incident: Incident, cause: Incident) -> bool:
+        """True for the older one of two that depend on each other: a circle has one cause, not none."""
+        circle = incident.service in self.services.upstreams(cause.service)
+        other_way = circle and may_move(cause) and not cause.severity.worse_than(incident.severity)
+        return other_way and incident.number < cause.number
 
     def standing(self, umbrella: Umbrella, open_: Iterable[Incident], now: datetime) -> Incident | None:
         """Its open incident while that is young, and takes in single ones; None when there is none."""
@@ -123,7 +129,7 @@ class Grouping:
         members = [
             incident
             for incident in open_
-            if _may_move(incident)
+            if may_move(incident)
             and umbrella.covers(incident.scenario, incident.severity)
             and now - incident.opened_at <= umbrella.within
             and not incident.dedup_key.startswith(_UMBRELLAS)
@@ -139,7 +145,7 @@ def _is_working(incident: Incident) -> bool:
     return incident.status.is_open and incident.status is not Status.MITIGATED
 
 
-def _may_move(incident: Incident) -> bool:
+def may_move(incident: Incident) -> bool:
     """Only what nobody works on: not a person, and no runbook that has begun."""
     return incident.status is Status.TRIGGERED and incident.owner is None and incident.remediation_by is None
 

@@ -47,7 +47,7 @@ class Sighting:
     count: int = 1
     occurrence: str = ""  # of the latest observation; the same one again does not count
     details: Mapping[str, Any] = field(default_factory=dict)
-    role: Role = Role.OWN  # as of the first observation
+    role: Role = Role.OWN  # the nearest of those it was observed in
 
 
 class OutgoingState(str, Enum):
@@ -222,10 +222,10 @@ class Transaction(Protocol):
         """Open incidents with a higher number, oldest first, not locked."""
 
     def merged(self, dedup_keys: Collection[str]) -> Mapping[str, int]:
-        """By dedup_key: the open incident into which the latest one of this key was merged."""
+        """By dedup_key: the open incident into which the latest one of this key was merged, however often."""
 
     def move_signals(self, number: int, to: int, role: Role) -> None:
-        """Give all signals of an incident to another one, which counts them in."""
+        """Give all signals of an incident to another one, which counts them in; its own ones as `role`."""
 
     def take_signals(self, number: int, keys: Collection[tuple[str, str]]) -> Sequence[Sighting]:
         """Remove (source, fingerprint) signals from an incident, and return them."""

@@ -13,6 +13,7 @@ from .errors import BadInput
 from .times import UTC
 
 MOST_DAYS = 90  # a silence without an end is a monitor that was switched off
+_TWICE = timedelta(hours=1)  # no zone sets its clocks back by more
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Matchers:
         for label, pattern in self.labels.items():
             try:
                 re.compile(pattern)
-            except re.error as error:
+            except (re.error, OverflowError, RecursionError) as error:
                 raise BadInput(f"{label}: {pattern!r} is no regular expression: {error}") from None
 
     @cached_property
@@ -40,13 +41,19 @@ class Matchers:
 
     @classmethod
     def parse(cls, texts: Iterable[str]) -> Matchers:
-        """From `label=regular expression` each."""
+        """From `label=regular expression` each; Alertmanager's `=~` means the same here."""
         found: dict[str, str] = {}
         for text in texts:
-            label, equals, pattern = text.partition("=")
-            if not equals or not label.strip():
+            label, equals, pattern = (part.strip() for part in text.partition("="))
+            pattern = pattern.removeprefix("~").strip()
+            if label.endswith("!"):  # it would mute everything else, what nobody has thought of included
+                raise BadInput(f"{text!r}: a silence names what it mutes; write label=value without !")
+            if not equals or not label or not pattern:
+                # Nor an empty value, which everything has that lacks the label.
                 raise BadInput(f"{text!r} is no matcher; write label=value, for example service=keycloak")
-            found[label.strip()] = pattern.strip()
+            if label in found:
+                raise BadInput(f"{label} is named twice; write {label}={found[label]}|{pattern}")
+            found[label] = pattern
         return cls(found)
 
     def __str__(self) -> str:
@@ -97,11 +104,16 @@ class MaintenanceWindow:
         """When the window that is open now closes, None when none is."""
         from croniter import croniter  # only where a window is configured
 
-        # The wall clock of the zone decides: a window at 02:00 is at 02:00 in summer and in winter.
-        local = now.astimezone(ZoneInfo(self.zone))
-        began = croniter(self.cron, local + timedelta(seconds=1)).get_prev(datetime)
-        closes = began.astimezone(UTC) + self.length
-        return closes if closes > now else None
+        # The wall clock of the zone decides: a window at 02:00 is at 02:00 in summer and in winter. A time
+        # that the clock shows twice counts the first time, one that it skips is as much later as is skipped.
+        zone = ZoneInfo(self.zone)
+        local = now.astimezone(zone)
+        # The second time around, everything up to the end of this hour was there before.
+        shown = local.replace(tzinfo=None) + (_TWICE if local.fold else timedelta())
+        times = croniter(self.cron, shown + timedelta(seconds=1))
+        while (began := times.get_prev(datetime).replace(tzinfo=zone).astimezone(UTC)) > now:
+            pass
+        return began + self.length if began + self.length > now else None
 
     def end(self, labels: Mapping[str, str], now: datetime) -> datetime | None:
         """As for a silence."""

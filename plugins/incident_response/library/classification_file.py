@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from incident_response.domain.classification import Rule, Rules
 from incident_response.domain.severities import Scenario, Severity
 
-from .yaml_file import Model
+from .yaml_file import Misplaced, Model
 
 
 class RuleEntry(Model):
@@ -37,7 +37,7 @@ class RuleEntry(Model):
         for label, pattern in match.items():
             try:
                 re.compile(pattern)
-            except re.error as error:
+            except (re.error, OverflowError, RecursionError) as error:
                 raise ValueError(f"{label}: {pattern!r} is no regular expression: {error}") from None
         return match
 
@@ -51,8 +51,12 @@ class ClassificationFile(Model):
     @model_validator(mode="after")
     def _unique(self) -> ClassificationFile:
         names = [rule.name for rule in self.rules]
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise ValueError(f"two rules are named {twice[0]!r}; a decision is recorded by its rule's name")
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                raise Misplaced(
+                    f"two rules are named {name!r}; a decision is recorded by its rule's name",
+                    "rules", place, "name",
+                )  # fmt: skip
         return self
 
 

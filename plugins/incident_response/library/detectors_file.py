@@ -15,7 +15,7 @@ from incident_response.sources.loki import LokiSource
 from incident_response.sources.postgres import PostgresSource
 from incident_response.sources.prometheus import PrometheusSource
 
-from .yaml_file import Model
+from .yaml_file import Misplaced, Model
 
 AnySource = Annotated[
     AirflowHealthSource
@@ -39,10 +39,17 @@ class DetectorsFile(Model):
     @model_validator(mode="after")
     def _unique(self) -> DetectorsFile:
         names = [source.name for source in self.sources]
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise ValueError(f"two sources are named {twice[0]!r}; a name is the key of a source's memory")
-        if taken := [name for name in names if name in RESERVED]:
-            raise ValueError(f"the name {taken[0]!r} is taken by a detector that is always there")
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                raise Misplaced(
+                    f"two sources are named {name!r}; the name is the key of its memory, write another one",
+                    "sources", place, "name",
+                )  # fmt: skip
+            if name in RESERVED:
+                raise Misplaced(
+                    f"the name {name!r} is taken by a detector that is always there; write another one",
+                    "sources", place, "name",
+                )  # fmt: skip
         return self
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from incident_response.domain.classification import Rules
-from incident_response.domain.errors import PolicyError
+from incident_response.domain.classification import Rule, Rules
+from incident_response.domain.errors import BadInput, PolicyError
 from incident_response.domain.escalation import EscalationPolicy
-from incident_response.domain.grouping import Grouping
+from incident_response.domain.grouping import Grouping, Umbrella
 from incident_response.domain.runbooks import Runbook
 from incident_response.domain.silences import MaintenanceWindow
 from incident_response.sources.base import Source
@@ -27,7 +27,7 @@ from . import (
     runbook_file,
     services_file,
 )
-from .yaml_file import read
+from .yaml_file import located, read
 
 log = logging.getLogger(__name__)
 
@@ -147,15 +147,21 @@ class Library:
     def _rule_problems(self) -> list[PolicyError]:
         """Rules that name a runbook that does not exist."""
         known = self.runbooks()
+        services = self.folder / "policy" / "services.yaml"
+        named: list[tuple[Path, str, int, Rule | Umbrella]] = [
+            *((self._classification, "rules", n, rule) for n, rule in enumerate(self.rules())),
+            *((services, "together", n, rule) for n, rule in enumerate(self.grouping().umbrellas)),
+        ]
         return [
-            PolicyError(
-                f"rule {rule.name!r} names the runbook {rule.runbook!r}, which is missing or broken; "
-                "its incidents go to people at once",
-                file=str(self._classification),
-                line=1,
-                field="runbook",
+            located(
+                path,
+                f"{field}.{place}.runbook",
+                BadInput(
+                    f"rule {rule.name!r} names the runbook {rule.runbook!r}, which is missing or broken; "
+                    "its incidents go to people at once"
+                ),
             )
-            for rule in self.rules()
+            for path, field, place, rule in named
             if rule.runbook and rule.runbook not in known
         ]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime, timezone
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from croniter import croniter
+from croniter import CroniterError, croniter
 from pydantic import Field, field_validator
 
 from incident_response.domain.business_hours import Span
@@ -14,6 +16,8 @@ from incident_response.domain.silences import MaintenanceWindow, Matchers
 
 from .escalation_file import ElapsedText
 from .yaml_file import Model
+
+_ANY_DAY = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 class WindowEntry(Model):
@@ -39,8 +43,15 @@ class WindowEntry(Model):
     @field_validator("cron")
     @classmethod
     def _cron(cls, cron: str) -> str:
-        if len(cron.split()) != 5 or not croniter.is_valid(cron):
+        # R and H stand for chance: a window would be open now and then.
+        if len(cron.split()) != 5 or not croniter.is_valid(cron) or re.search(r"(?i)\b[rh]\b", cron):
             raise ValueError(f"{cron!r} is no cron expression; write for example 0 2 * * 0")
+        try:
+            croniter(cron, _ANY_DAY).get_prev(datetime)
+        except CroniterError:
+            raise ValueError(
+                f"{cron!r} never comes, such as 31 February; write for example 0 2 * * 0"
+            ) from None
         return cron
 
     @field_validator("zone")
@@ -48,7 +59,7 @@ class WindowEntry(Model):
     def _zone(cls, zone: str) -> str:
         try:
             ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError):
+        except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones, a name too long
             raise ValueError(f"{zone!r} is no IANA zone; write for example Europe/Stockholm") from None
         return zone
 

@@ -12,7 +12,7 @@ from incident_response.domain.services import Service, ServiceMap
 from incident_response.domain.severities import Scenario, Severity
 
 from .escalation_file import ElapsedText
-from .yaml_file import Model
+from .yaml_file import Misplaced, Model
 
 
 class ServiceEntry(Model):
@@ -53,18 +53,31 @@ class ServicesFile(Model):
 
     @model_validator(mode="after")
     def _sane(self) -> ServicesFile:
-        names = [service.name for service in self.services]
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise ValueError(f"two services are named {twice[0]!r}")
-        for service in self.services:
-            if unknown := [name for name in service.depends_on if name not in names]:
-                raise ValueError(
-                    f"{service.name} depends on {unknown[0]!r}, which is not in the list; add it"
-                )
+        called: dict[str, str] = {}
+        names = {service.name for service in self.services}
+        for place, service in enumerate(self.services):
+            if service.name in called:
+                raise _ambiguous(service.name, called, "services", place, "name")
+            called[service.name] = service.name
+            for alias in service.aliases:
+                if called.setdefault(alias, service.name) != service.name:
+                    raise _ambiguous(alias, called, "services", place, "aliases")
+            for name in service.depends_on:
+                if name not in names:
+                    text = f"{service.name} depends on {name!r}, which is not in the list; add it"
+                    raise Misplaced(text, "services", place, "depends_on")
         rules = [rule.name for rule in self.together]
-        if twice := [name for name in rules if rules.count(name) > 1]:
-            raise ValueError(f"two rules of `together` are named {twice[0]!r}")
+        for place, name in enumerate(rules):
+            if name in rules[:place]:
+                raise Misplaced(
+                    f"two rules are named {name!r}; its incidents are found by it", "together", place, "name"
+                )
         return self
+
+
+def _ambiguous(name: str, called: dict[str, str], *at: str | int) -> Misplaced:
+    text = f"{name!r} names {called[name]} already; a name means one service: rename or remove one"
+    return Misplaced(text, *at)
 
 
 def grouping(content: ServicesFile) -> Grouping:

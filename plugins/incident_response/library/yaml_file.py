@@ -20,6 +20,17 @@ class Model(BaseModel):
 
 
 AnyModel = TypeVar("AnyModel", bound=Model)
+TAG = "kind"  # the field by which models of several kinds are told apart
+
+
+class Misplaced(ValueError):
+    """For a validator that looks at a whole list, and knows which part of it is wrong: `at`, below its own
+    place.
+    """
+
+    def __init__(self, message: str, *at: str | int) -> None:
+        super().__init__(message)
+        self.at: _Path = at
 
 
 def read(path: Path, model: type[AnyModel]) -> AnyModel:
@@ -43,11 +54,31 @@ def read(path: Path, model: type[AnyModel]) -> AnyModel:
         return model.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = tuple(part for part in first["loc"] if part != "[key]")
+        cause = first.get("ctx", {}).get("error")
+        below = cause.at if isinstance(cause, Misplaced) else ()
+        where = _where((*(part for part in first["loc"] if part != "[key]"), *below), content)
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise PolicyError(
             _message(first) + more, file=str(path), line=_line(lines, where), field=".".join(map(str, where))
         ) from None
+
+
+def _where(found: _Path, content: Any) -> _Path:
+    """The path as it is in the file: pydantic also names the kind of a model and the types it has tried."""
+    where: list[str | int] = []
+    here = content
+    for part in found:
+        if isinstance(here, dict):
+            if part not in here and here.get(TAG) == part:
+                continue
+            where.append(part)
+            here = here.get(part)
+        elif isinstance(here, list) and isinstance(part, int):
+            where.append(part)
+            here = here[part] if part < len(here) else None
+        else:
+            break
+    return tuple(where)
 
 
 def located(path: Path, field: str, problem: BadInput) -> PolicyError:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from incident_response.domain.changes import Change
-from incident_response.domain.commands import open_incident, set_severity
-from incident_response.domain.grouping import Grouping, Umbrella
-from incident_response.domain.incidents import Incident
+from incident_response.domain.commands import open_incident, reopen, set_severity
+from incident_response.domain.grouping import SEVERAL, Grouping, Umbrella, may_move
+from incident_response.domain.incidents import Incident, Status
 from incident_response.domain.merging import merge, took_over
 from incident_response.domain.ports import Role, Store, Transaction
 from incident_response.domain.signals import ALERTNAME, Signal
@@ -26,7 +26,7 @@ class Gathering:
         self._store, self._policies, self._grouping = store, policies, grouping
 
     def gather(self, opened: Sequence[Incident], now: datetime) -> None:
-        """Look at what was opened a moment ago, and at what it may be the cause or a consequence of."""
+        """Look at what was opened, reopened or raised a moment ago: it may be the cause or a consequence."""
         grouping = self._grouping()
         related = {name for i in opened for name in grouping.services.downstreams(i.service) | {i.service}}
         alone = all(not grouping.services.downstreams(i.service) for i in opened)
@@ -41,7 +41,9 @@ class Gathering:
                 self._umbrella(tx, grouping, umbrella, max(i.number for i in opened), now)
 
     def _consequences(self, tx: Transaction, grouping: Grouping, services: set[str], now: datetime) -> None:
-        for child, cause in grouping.consequences(tx.open_on(services), now):
+        pairs = grouping.consequences(tx.open_on(services), now)
+        tx.lock({incident.number for pair in pairs for incident in pair})  # all at once: in their order
+        for child, cause in pairs:
             reason = f"{child.service} depends on {cause.service}"
             self._merge(tx, child.number, cause.number, Role.CONSEQUENCE, reason, now)
 
@@ -52,13 +54,14 @@ class Gathering:
         names = {
             service for scenario, service in tx.opened(above, since) if umbrella.scenario in (None, scenario)
         }
-        standing = tx.lock_current([umbrella.dedup_key], now).get(umbrella.dedup_key)
+        standing = grouping.standing(umbrella, tx.open_on({SEVERAL}), now)
         if len(names) < umbrella.services and standing is None:
             return
         shown = [i for i in tx.open_above(above) if i.opened_at >= since]
         members = grouping.under(umbrella, [*shown, *([standing] if standing else [])], now)
         if not members:
             return
+        tx.lock({i.number for i in [*members, *([standing] if standing else [])]})
         parent = standing or self._raise(tx, umbrella, members, now)
         if parent is None:
             return
@@ -82,11 +85,18 @@ class Gathering:
         found = tx.lock([child, parent])
         if not all(n in found and found[n].status.is_open for n in (child, parent)):
             return
+        if by == _BY and not may_move(found[child]):
+            return  # since we looked somebody has taken it
         merged = merge(found[child], self._policies.of(tx, found[child]), parent, reason, by, now)
         changes = [merged]
         taking = Change(found[parent], events=(took_over(found[child], reason, by, now),))
-        if role is Role.OWN and found[child].severity.worse_than(found[parent].severity):
-            policy = self._policies.of(tx, found[parent])
+        policy = self._policies.of(tx, found[parent])
+        if found[child].split_off:
+            taking = taking.evolve(split_off={**found[child].split_off, **found[parent].split_off})
+        if role is Role.OWN and found[parent].status is Status.MITIGATED and tx.firing([child])[child]:
+            # Its hold-down would end although this fires on.
+            taking = taking.then(lambda i: reopen(i, policy, by, now, reason=found[child].title))
+        if found[child].severity.worse_than(found[parent].severity):
             severity = found[child].severity
             taking = taking.then(lambda incident: set_severity(incident, policy, severity, by, now))
         tx.save([*changes, taking])
@@ -102,7 +112,10 @@ class Gathering:
                 tx.get(number)  # raises when there is none
             merge(both[child], self._policies.of(tx, both[child]), parent, "", by, now)  # raises
             merge(both[parent], self._policies.of(tx, both[parent]), child, "", by, now)
-            self._merge(tx, child, parent, Role.OWN, "the same cause", now, by)
+            # What depends on the other stays a consequence of it: whatever still fires after it is taken in.
+            upstreams = self._grouping().services.upstreams(both[child].service)
+            role = Role.CONSEQUENCE if both[parent].service in upstreams else Role.OWN
+            self._merge(tx, child, parent, role, "the same cause", now, by)
 
 
 def _names(members: Sequence[Incident]) -> str:

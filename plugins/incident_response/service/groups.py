@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from incident_response.domain.classification import Classification
+from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Role, Sighting
 from incident_response.domain.severities import Severity, worst
 from incident_response.domain.signals import Signal
@@ -31,6 +32,11 @@ class Group:
         """What a source that has looked says: the same run is green. Going quiet alone proves nothing."""
         return next((str(s.details["proof"]) for s in self.signals if s.details.get("proof")), "")
 
+    @property
+    def proven(self) -> bool:
+        """True when its quiet signals say that something is over, and not only that it went quiet."""
+        return bool(self.proof) or not self.found.event_like
+
 
 def grouped(classified: Sequence[tuple[Signal, Classification]]) -> tuple[dict[str, Group], list[str]]:
     """By dedup_key, in order of arrival, and the key of each signal; the worst severity of a group counts."""
@@ -41,6 +47,39 @@ def grouped(classified: Sequence[tuple[Signal, Classification]]) -> tuple[dict[s
         signals.append(signal)
     groups = {key: Group(_worst(findings), tuple(signals)) for key, (findings, signals) in gathered.items()}
     return groups, [found.dedup_key for _, found in classified]
+
+
+def joined(one: dict[str, Group], other: dict[str, Group]) -> dict[str, Group]:
+    """Both, by key; of a key that both have the signals of both."""
+    same = {k: Group(one[k].found, one[k].signals + other[k].signals) for k in one.keys() & other.keys()}
+    return one | other | same
+
+
+def proven(
+    incident: Incident,
+    group: Group,
+    seen: Sequence[Sighting],
+    classify: Callable[[Signal], Classification],
+) -> bool:
+    """True when nothing of a quiet incident is without its proof: each of its event-like causes needs one."""
+    causes: dict[str, list[Sighting]] = {}
+    event_like: set[str] = set()
+    for sighting in seen:
+        if sighting.role is Role.OWN:
+            found = classify(again(sighting))
+            causes.setdefault(found.dedup_key, []).append(sighting)
+            if found.event_like:
+                event_like.add(found.dedup_key)
+    if len(causes) < 2:
+        return not incident.event_like or bool(group.proof)
+    return all(_is_proven(causes[key]) for key in event_like)
+
+
+def _is_proven(seen: Sequence[Sighting]) -> bool:
+    """True when a proof was told after everything of the cause had begun."""
+    proofs = [s.last_at for s in seen if not s.firing and s.details.get("proof")]
+    begun = [s.first_at for s in seen if not s.details.get("proof")]
+    return bool(proofs) and max(proofs) >= max(begun, default=max(proofs))
 
 
 def occurring(groups: Iterable[Group]) -> set[str]:

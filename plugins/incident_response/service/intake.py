@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
+from functools import partial
 
 from incident_response.domain.changes import Change
 from incident_response.domain.classification import Classification, Rules
@@ -22,7 +23,7 @@ from incident_response.domain.signals import Signal
 from incident_response.domain.silences import MaintenanceWindow
 
 from .gathering import Gathering
-from .groups import Group, again, grouped, occurring, sightings
+from .groups import Group, again, grouped, joined, occurring, proven, sightings
 from .muting import Muting
 from .placing import Known, Placing
 from .policy_book import PolicyBook
@@ -108,11 +109,12 @@ class Intake:
     def _receive(
         self, tx: Transaction, signals: Sequence[Signal], now: datetime
     ) -> tuple[list[Receipt], list[Incident]]:
+        """The answers, and the incidents that were opened, reopened or raised: they may be causes now."""
         rules, services = self._rules(), self._grouping().services
         groups, keys = grouped([(s, rules.classify(s, services.name(s.labels))) for s in signals])
-        work = _Work(tx, now)
+        work = _Work(tx, now, Placing(tx, self._grouping(), self.muting, now))
         self._take(work, groups)
-        return [work.taken[key] for key in keys], work.opened
+        return [work.taken[key] for key in keys], work.risen
 
     def _take(self, work: _Work, groups: dict[str, Group]) -> None:
         tx, now = work.tx, work.now
@@ -125,47 +127,73 @@ class Intake:
             waiting, elsewhere = _split(work, waiting, current)
             self._continue(work, {k: (current[k], g) for k, g in waiting.items() if k in current})
             waiting = self._unknown(work, {k: g for k, g in waiting.items() if k not in current})
-            waiting |= elsewhere
+            waiting = joined(waiting, elsewhere)
 
     def _continue(self, work: _Work, known: Known) -> None:
         """Count signals into incidents that are there; reopen, raise or mitigate where that follows."""
         if not known:
             return
         tx, now = work.tx, work.now
-        settled = {k: g for k, (incident, g) in known.items() if not _is_working(incident)}
-        seen = tx.seen(fingerprints) if (fingerprints := occurring(settled.values())) else ()
-        changes: dict[int, Change] = {}
+        news = self._news(work, known)
+        changes: dict[int, Change] = {}  # several causes may have one incident: each command follows the last
         rows: list[Sighting] = []
-        quiet: dict[int, tuple[str, Incident]] = {}
+        quiet: dict[int, str] = {}
         for key, (incident, group) in known.items():
             policy = self._policies.of(tx, incident)
-            work.taken[key] = Receipt(incident.number, Taken.COUNTED)
-            if key in settled:
-                news = _news(group, incident, seen, _ended(tx, incident, group))
-                if not news:
-                    # Every happening in it was dealt with before: what was fixed stays fixed.
-                    rows += sightings(incident.number, group.quiet)
-                    work.taken[key] = Receipt(incident.number, Taken.KNOWN)
-                    continue
-                by = f"system:{news[0].source}"
-                changes[incident.number] = reopen(incident, policy, by, now, reason=news[0].summary)
+            change = changes.get(incident.number, Change(incident))
+            work.taken.setdefault(key, Receipt(incident.number, Taken.COUNTED))
+            if key in news and not news[key]:
+                # Every happening in it was dealt with before, or is looked at somewhere else.
+                rows += sightings(incident.number, group.quiet)
+                continue
+            if key in news and not _is_working(change.incident):
+                first = news[key][0]
+                change = change.then(
+                    partial(reopen, policy=policy, by=f"system:{first.source}", now=now, reason=first.summary)
+                )
                 work.taken[key] = Receipt(incident.number, Taken.REOPENED)
-            elif group.firing and group.severity.worse_than(incident.severity):
-                severity = group.severity
-                changes[incident.number] = set_severity(incident, policy, severity, "system:intake", now)
+                work.risen.append(change.incident)
+            if group.firing and group.severity.worse_than(change.incident.severity):
+                change = change.then(
+                    partial(set_severity, policy=policy, severity=group.severity, by="system:intake", now=now)
+                )
+                work.risen.append(change.incident)
             rows += sightings(incident.number, group.signals)
-            if key not in settled and group.quiet and (not incident.event_like or group.proof):
-                quiet[incident.number] = (key, incident)
+            if key not in news and group.quiet:
+                quiet[incident.number] = key
+            if change.events:
+                changes[incident.number] = change
         tx.record(rows)
         still = tx.firing(quiet.keys()) if quiet else {}
-        for number, (key, incident) in quiet.items():
-            if not still.get(number):
-                policy = self._policies.of(tx, incident)
-                proof = known[key][1].proof or "All its signals are quiet"
-                changes[number] = mitigate(incident, policy, "system:intake", now, proof=proof)
+        for number, key in quiet.items():
+            incident, group = known[key]
+            if not still.get(number) and proven(incident, group, tx.sightings(number), self.classify):
+                policy, proof = self._policies.of(tx, incident), group.proof or "All its signals are quiet"
+                changes[number] = changes.get(number, Change(incident)).then(
+                    partial(mitigate, policy=policy, by="system:intake", now=now, proof=proof)
+                )
                 work.taken[key] = Receipt(number, Taken.MITIGATED)
         if changes:
             tx.save(list(changes.values()))
+
+    def _news(self, work: _Work, known: Known) -> dict[str, tuple[Signal, ...]]:
+        """By key of what is mitigated or resolved: the signals that say that it did not last.
+
+        What is over reopens for nothing that is muted, or a consequence of something else: it is placed here.
+        """
+        tx = work.tx
+        settled = {k: both for k, both in known.items() if not _is_working(both[0])}
+        seen = tx.seen(found) if (found := occurring(group for _, group in settled.values())) else ()
+        news = {k: _news(g, i, seen, _ended(tx, i, g)) for k, (i, g) in settled.items()}
+        work.taken.update({k: Receipt(settled[k][0].number, Taken.KNOWN) for k in news if not news[k]})
+        over = {k: g for k, (i, g) in settled.items() if not i.status.is_open}
+        work.placing.ended(over)
+        fresh = {k: Group(group.found, news[k]) for k, group in over.items() if news[k]}
+        held, left = work.placing.muted(fresh)
+        attached = work.placing.attach(left)
+        work.taken.update(dict.fromkeys(held, Receipt(None, Taken.HELD)))
+        work.taken.update({k: Receipt(number, Taken.ATTACHED) for k, number in attached.items()})
+        return news | dict.fromkeys([*held, *attached], ())
 
     def _unknown(self, work: _Work, unknown: dict[str, Group]) -> dict[str, Group]:
         """Causes without an incident of their own; returns those that lost a race and are to be continued."""
@@ -182,35 +210,49 @@ class Intake:
                 fresh[key] = Group(group.found, (*news, *group.quiet))
             else:
                 over[key] = group
-        placing = Placing(work.tx, self._grouping(), self.muting, work.now)
-        self._over(work, placing, over)
-        return self._open(work, placing, self._placed(work, placing, fresh)) if fresh else {}
+        elsewhere = joined(self._over(work, over), self._merged(work, fresh))
+        return joined(elsewhere, self._open(work, self._placed(work, fresh))) if fresh else elsewhere
 
-    def _over(self, work: _Work, placing: Placing, over: dict[str, Group]) -> None:
-        """What is quiet, or was dealt with before: it may still belong to an incident of another key."""
-        merged = placing.merged({key: group for key, group in over.items() if not group.firing})
-        self._continue(work, merged)
-        quiet = placing.quiet({key: group for key, group in over.items() if key not in merged})
-        for key, group in over.items():
-            if key in quiet:
-                work.taken[key] = Receipt(quiet[key], Taken.ATTACHED)
-            elif key not in merged:
-                work.taken[key] = Receipt(None, Taken.KNOWN if group.firing else Taken.NOTHING_OPEN)
+    def _merged(self, work: _Work, groups: dict[str, Group]) -> dict[str, Group]:
+        """Continue those that were merged, taking them out of `groups`; returns what was split off since."""
+        merged = work.placing.merged(groups)
+        for key in merged:
+            del groups[key]
+        parents = {key: incident for key, (incident, _) in merged.items()}
+        kept, elsewhere = _split(work, {key: group for key, (_, group) in merged.items()}, parents)
+        self._continue(work, {key: (parents[key], group) for key, group in kept.items()})
+        return elsewhere
 
-    def _placed(self, work: _Work, placing: Placing, fresh: dict[str, Group]) -> dict[str, Group]:
+    def _over(self, work: _Work, over: dict[str, Group]) -> dict[str, Group]:
+        """What is quiet, or was dealt with before: it may still belong to an incident of another key.
+
+        Returns what was split off from that.
+        """
+        silent = {key: group for key, group in over.items() if not group.firing}
+        elsewhere = self._merged(work, silent)
+        known = {key: group for key, group in over.items() if group.firing}
+        quiet = work.placing.quiet(silent | known)
+        for key in silent | known:
+            reason = Taken.KNOWN if key in known else Taken.NOTHING_OPEN
+            found = Receipt(quiet[key], Taken.ATTACHED) if key in quiet else Receipt(None, reason)
+            work.taken[key] = found
+        return elsewhere
+
+    def _placed(self, work: _Work, fresh: dict[str, Group]) -> dict[str, Group]:
         """Give to other incidents what belongs to them; returns what has to open its own."""
-        merged = placing.merged(fresh)
-        self._continue(work, merged)
-        held, left = placing.muted(_without(fresh, merged))
+        placing = work.placing
+        held, left = placing.muted(fresh)
         work.taken.update(dict.fromkeys(held, Receipt(None, Taken.HELD)))
         attached = placing.attach(left)
         work.taken.update({key: Receipt(number, Taken.ATTACHED) for key, number in attached.items()})
         left = _without(left, attached)
         sheltered = placing.shelter(left)
-        self._continue(work, sheltered)
+        if sheltered:
+            placing.faces(sheltered, self._policies.for_new(work.tx, work.now))
+            self._continue(work, sheltered)
         return _without(left, sheltered)
 
-    def _open(self, work: _Work, placing: Placing, fresh: dict[str, Group]) -> dict[str, Group]:
+    def _open(self, work: _Work, fresh: dict[str, Group]) -> dict[str, Group]:
         """Open incidents for new causes; returns the groups that lost a race."""
         if not fresh:
             return {}
@@ -228,8 +270,8 @@ class Intake:
         tx.record(
             [s for key, incident in opened.items() for s in sightings(incident.number, fresh[key].signals)]
         )
-        over = placing.over_already({key: (incident, fresh[key]) for key, incident in opened.items()})
-        work.opened += opened.values()
+        over = work.placing.over_already({key: (incident, fresh[key]) for key, incident in opened.items()})
+        work.risen += opened.values()
         work.taken.update({key: Receipt(i.number, Taken.OPENED) for key, i in opened.items()})
         self._continue(work, over)
         return _without(fresh, opened)
@@ -241,8 +283,9 @@ class _Work:
 
     tx: Transaction
     now: datetime
+    placing: Placing
     taken: dict[str, Receipt] = field(default_factory=dict)
-    opened: list[Incident] = field(default_factory=list)
+    risen: list[Incident] = field(default_factory=list)  # opened, reopened or raised
 
 
 def _without(groups: dict[str, Group], keys: Container[str]) -> dict[str, Group]:
@@ -257,13 +300,15 @@ def _split(
     for key, incident in current.items():
         if not incident.split_off:
             continue
-        away = [signal for signal in groups[key].signals if signal.fingerprint in incident.split_off]
+        # What was split off and merged again is back at its own key.
+        split = {print_: other for print_, other in incident.split_off.items() if other != key}
+        away = [signal for signal in groups[key].signals if signal.fingerprint in split]
         if not away:
             continue
         kept = dict(kept)
-        stay = tuple(s for s in groups[key].signals if s.fingerprint not in incident.split_off)
+        stay = tuple(s for s in groups[key].signals if s.fingerprint not in split)
         for signal in away:
-            other = incident.split_off[signal.fingerprint]
+            other = split[signal.fingerprint]
             before = elsewhere[other].signals if other in elsewhere else ()
             elsewhere[other] = Group(replace(groups[key].found, dedup_key=other), (*before, signal))
         if stay:

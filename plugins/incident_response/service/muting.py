@@ -35,12 +35,22 @@ class Muting:
     def of(self, tx: Transaction, signal: Signal, found: Classification, now: datetime) -> Muted | None:
         """What mutes a signal now. Matchers see its labels, the service, scenario and severity found."""
         if self._read_at is None or not timedelta() <= now - self._read_at < _FRESH:
-            self._silences, self._read_at = tx.silences(now), now
+            self.read(tx, now)
         mutes: tuple[Mute, ...] = (*self._silences, *self._windows())
         if not mutes:
             return None
         meaning = {"scenario": found.scenario.value, "severity": found.severity.value}
         return muted(mutes, {**signal.labels, **meaning, "service": found.service}, now)
+
+    def read(self, tx: Transaction, now: datetime) -> bool:
+        """Look which silences there are; True when they are others than those known so far.
+
+        Needed before something is held: what is held under a silence that somebody else has just ended would
+        wait for an end that has been before.
+        """
+        before = self._silences
+        self._silences, self._read_at = tx.silences(now), now
+        return list(before) != list(self._silences)
 
     def add(
         self, matchers: Sequence[str], reason: str, owner: str, length: timedelta, now: datetime

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from incident_response.domain.changes import Change
+from incident_response.domain.commands import open_incident
+from incident_response.domain.escalation import EscalationPolicy
 from incident_response.domain.grouping import SEVERAL, Grouping
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Held, Role, Transaction
+from incident_response.domain.merging import merge, took_over
+from incident_response.domain.ports import Held, Role, Sighting, Transaction
 from incident_response.domain.signals import Signal
 from incident_response.domain.timeline import EventKind, TimelineEvent
 
@@ -37,6 +42,14 @@ class Placing:
 
     def muted(self, groups: dict[str, Group]) -> tuple[set[str], dict[str, Group]]:
         """Holds what is silenced; returns the keys that are held whole, and the groups that are left."""
+        held, left = self._muted(groups)
+        if held and self._muting.read(self._tx, self._now):
+            held, left = self._muted(groups)
+        if held:
+            self._tx.hold(held)
+        return groups.keys() - left.keys(), left
+
+    def _muted(self, groups: Mapping[str, Group]) -> tuple[list[Held], dict[str, Group]]:
         held = []
         left: dict[str, Group] = {}
         for key, group in groups.items():
@@ -45,9 +58,16 @@ class Placing:
             loud = tuple(signal for signal, mute in mutes if mute is None)
             if loud:
                 left[key] = Group(group.found, (*loud, *group.quiet))
-        if held:
-            self._tx.hold(held)
-        return groups.keys() - left.keys(), left
+            else:  # what began and ended in one call has ended
+                held += [early for s in group.quiet if (early := self._early(key, group, s)) is not None]
+        return held, left
+
+    def _early(self, key: str, group: Group, signal: Signal) -> Held | None:
+        """An end as it is remembered until the beginning is told, or until the mute of the beginning ends."""
+        mute = self._muting.of(self._tx, signal, group.found, self._now)
+        if mute is not None and not group.proven:
+            return None  # it would take the place of what is muted, and proves nothing
+        return Held(signal, (mute.until if mute else self._now) + _EARLY, key)
 
     def attach(self, groups: Mapping[str, Group]) -> dict[str, int]:
         """Keep consequences with the incident of their cause; returns its number by key."""
@@ -77,31 +97,64 @@ class Placing:
             if incident is not None and incident.number in parents
         }
 
+    def faces(self, sheltered: Known, policy: EscalationPolicy) -> None:
+        """A record for each cause that came under an umbrella: later signals of it, its end above all, find
+        the umbrella's incident by it.
+        """
+        tx, now, by = self._tx, self._now, "system:grouping"
+        changes = []
+        for number, (parent, group) in zip(tx.allocate(len(sheltered)), sheltered.values(), strict=True):
+            signal = (*group.firing, *group.signals)[0]
+            opened = open_incident(number, signal, group.found, policy, now)
+            face = merge(opened.incident, policy, parent.number, parent.title, by, now)
+            changes.append(Change(face.incident, (*opened.events, *face.events)))  # nobody is told of it
+            tx.add_events(parent.number, [took_over(opened.incident, parent.title, by, now)])
+        tx.insert(changes)
+
     def quiet(self, groups: Mapping[str, Group]) -> dict[str, int]:
         """Quiet signals end what is muted, and consequences; returns the incident of these by key.
 
         What belongs to nothing waits for a while: that it fired may be told later.
         """
-        silent = [s for group in groups.values() for s in group.signals if not s.firing]
-        if not silent:
-            return {}
-        followed = self._tx.followed({signal.fingerprint for signal in silent})
+        followed = self.ended(groups)
         found: dict[str, int] = {}
-        rows, early = [], []
+        early = []
         for key, group in groups.items():
-            # An event that goes quiet proves nothing, as a consequence no more than by itself.
-            proven = group.proof or not group.found.event_like
-            for signal in (s for s in group.signals if not s.firing):
+            for signal in group.quiet:
                 number = followed.get(signal.fingerprint)
-                if number is None:
-                    early.append(Held(signal, self._now + _EARLY, key))
-                elif proven:
-                    rows += sightings(number, [signal], Role.CONSEQUENCE)
+                if number is not None:
                     found[key] = number
-        if rows:
-            self._tx.record(rows)
-        self._tx.hold(early)  # takes the place of a firing one that is muted
+                elif (held := self._early(key, group, signal)) is not None:
+                    early.append(held)
+        if early:
+            self._tx.hold(early)  # takes the place of a firing one that is muted
         return found
+
+    def ended(self, groups: Mapping[str, Group]) -> Mapping[str, int]:
+        """End the consequences of which these tell the end; by fingerprint the incident that has them."""
+        silent = {s.fingerprint for group in groups.values() for s in group.quiet}
+        followed = self._tx.followed(silent) if silent else {}
+        rows = []
+        for group in groups.values():
+            # An event that goes quiet proves nothing, as a consequence no more than by itself.
+            for signal in group.quiet if group.proven else ():
+                if signal.fingerprint in followed:
+                    rows += self._end(followed[signal.fingerprint], signal)
+        if rows:
+            # One row for each key in a call: the latest word.
+            latest = {(s.incident, s.source, s.fingerprint): s for s in sorted(rows, key=lambda s: s.last_at)}
+            self._tx.record(list(latest.values()))
+        return followed
+
+    def _end(self, number: int, signal: Signal) -> list[Sighting]:
+        """The end as its source tells it, and for all others that told of the same thing."""
+        others = [
+            replace(seen, firing=False, last_at=signal.occurred_at, summary=signal.summary, count=0)
+            for seen in self._tx.sightings(number)
+            if seen.fingerprint == signal.fingerprint and seen.source != signal.source
+            if seen.firing and seen.role is Role.CONSEQUENCE and seen.last_at <= signal.occurred_at
+        ]
+        return [*sightings(number, [signal], Role.CONSEQUENCE), *others]
 
     def over_already(self, opened: Mapping[str, tuple[Incident, Group]]) -> Known:
         """Of the causes opened a moment ago, those of which an end was told before, or together with them."""

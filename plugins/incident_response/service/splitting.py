@@ -36,8 +36,13 @@ class Splitting:
             tx.lock_gathering()
             incident = tx.lock([number]).get(number) or tx.get(number)
             must_be_open(incident)
-            kept = [s for s in tx.sightings(number) if (s.source, s.fingerprint) not in keys]
-            taken = tx.take_signals(number, keys)
+            seen = tx.sightings(number)
+            # All that tell of the same thing go with it: what follows is told apart by its fingerprint.
+            things = {s.fingerprint for s in seen if (s.source, s.fingerprint) in keys}
+            kept = [s for s in seen if s.fingerprint not in things]
+            taken = tx.take_signals(
+                number, {(s.source, s.fingerprint) for s in seen} - {(s.source, s.fingerprint) for s in kept}
+            )
             if not taken:
                 raise BadInput(f"{incident.key} has none of these signals; nothing was split off")
             if not any(sighting.role is Role.OWN for sighting in kept):

@@ -34,9 +34,11 @@ class Topology:
             edges = self._read()
             if edges != self._edges:
                 self._edges, self._known = edges, None
-        if self._known is None or base is not self._base:
-            self._base, self._known = base, base.with_edges(self._edges) if self._edges else base
-        return self._known
+        known = self._known  # one look: another thread may forget it meanwhile
+        if known is None or base is not self._base:
+            known = base.with_edges(self._edges) if self._edges else base
+            self._base, self._known = base, known
+        return known
 
     def _read(self) -> frozenset[tuple[str, str]]:
         try:

@@ -42,6 +42,7 @@ def full(number: int) -> Incident:
         event_like=True, labels={"dag_id": "sales"}, **moments, pages=2, remediations=3, reopenings=4,
         flapping=True, acknowledged_at=after(1), acknowledged_by="developer", mitigated_at=after(2),
         resolved_at=after(3), resolution="mended", closed_at=after(4), review={"root_cause": "disk"},
+        split_off={"f1": "v1:other"}, merged_into=7,
     )  # fmt: skip
 
 

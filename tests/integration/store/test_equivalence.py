@@ -17,15 +17,20 @@ from incident_response.domain.changes import Change
 from incident_response.domain.errors import IllegalTransition
 from incident_response.domain.incidents import Incident, Status
 from incident_response.domain.ports import (
+    Held,
     Integration,
     IntegrationKind,
     OutgoingState,
     Parcel,
+    Role,
     Settlement,
     Store,
     Transaction,
 )
 from incident_response.domain.runbooks import RemediationState
+from incident_response.domain.severities import Scenario
+from incident_response.domain.signals import Signal
+from incident_response.domain.silences import Silence
 from incident_response.domain.timers import TimerKind
 from incident_response.store.memory import MemoryStore
 from incident_response.store.sql_store import SqlStore
@@ -52,6 +57,9 @@ def incidents(draw: st.DrawFn) -> Incident:
         page_at=draw(maybe),
         close_at=draw(maybe),
         resolved_at=ended,
+        service=draw(words),
+        scenario=draw(st.sampled_from(Scenario)),
+        merged_into=draw(st.none() | numbers) if ended else None,
         closed_at=ended if status is Status.CLOSED else None,
     )
 
@@ -97,7 +105,39 @@ def sightings(draw: st.DrawFn) -> Any:
         occurrence=draw(st.sampled_from(["", "x", "y"])),
         count=draw(st.integers(1, 3)),
         summary=draw(words),
+        role=draw(st.sampled_from(Role)),
     )
+
+
+@st.composite
+def held(draw: st.DrawFn) -> Held:
+    labels = {"alertname": draw(words)}
+    signal = Signal(draw(words), labels, draw(words), draw(moments), draw(st.booleans()))
+    return Held(signal, draw(moments), draw(words))
+
+
+def _silence(id: str, end: Any) -> Silence:
+    return Silence(id, {"service": "a"}, "why", "x", after(-300), end, after(-300))
+
+
+def _move(number: int, to: int, role: Role) -> Step:
+    return lambda tx: tx.move_signals(number, to, role) if len(tx.lock({number, to})) == 2 else None
+
+
+def _take(number: int, source: str, fingerprint: str) -> Step:
+    return lambda tx: list(tx.take_signals(number, {(source, fingerprint)}))
+
+
+def _release(tx: Transaction) -> Any:
+    orphans = list(tx.lock_orphans(2))
+    tx.release(orphans)
+    return orphans
+
+
+def _look(tx: Transaction, now: Any) -> Any:
+    due = list(tx.lock_held(now, 2))
+    tx.drop_held({(one.signal.source, one.signal.fingerprint) for one in due})
+    return due
 
 
 def _insert(change: Change) -> Step:
@@ -146,6 +186,18 @@ steps = st.one_of(
     st.builds(lambda i, n, at: lambda tx: tx.add_integration(_integration(i, n, at)), words, words, moments),
     st.builds(lambda n, at: lambda tx: tx.revoke_integration(n, at), words, moments),
     st.builds(lambda i, at: lambda tx: tx.touch_integration(i, at), words, moments),
+    st.builds(lambda some: lambda tx: list(tx.open_on(some)), st.sets(words, max_size=2)),
+    st.builds(lambda n, at: lambda tx: (sorted(tx.opened(n, at)), list(tx.open_above(n))), numbers, moments),
+    st.just(lambda tx: (dict(tx.merged("abc")), dict(tx.followed("abc")))),
+    st.builds(_move, numbers, numbers, st.sampled_from([Role.OWN, Role.CONSEQUENCE])),
+    st.builds(_take, numbers, words, words),
+    st.builds(lambda n, at: lambda tx: tx.skip_parcels(n, at), numbers, moments),
+    st.just(_release),
+    st.builds(lambda i, at: lambda tx: tx.add_silence(_silence(i, at)), words, moments),
+    st.builds(lambda i, at: lambda tx: tx.end_silence(i, at), words, moments),
+    st.lists(held(), max_size=3).map(lambda some: lambda tx: tx.hold(some)),
+    moments.map(lambda now: lambda tx: _look(tx, now)),
+    st.just(lambda tx: list(tx.ended("abc"))),
 )
 
 
@@ -179,6 +231,7 @@ def _everything(store: Store) -> list[Any]:
             [tx.firing(NUMBERS), set(tx.seen("abc"))],
             [tx.integrations(), *(tx.open_sightings(word) for word in "abc")],
             [(tx.timeline(n), tx.sightings(n), tx.firings(n), tx.remediations(n)) for n in NUMBERS],
+            [tx.held(10), tx.silences(after(-1e6))],
             [_without_id(parcel) for n in NUMBERS for parcel in tx.parcels(n)],
         ]  # fmt: skip
 

@@ -39,18 +39,19 @@ class Causes(Signals):
         }
 
     def merged(self, dedup_keys: Collection[str]) -> Mapping[str, int]:
-        found = {}
-        for child in sorted(self._state.incidents.values(), key=lambda incident: incident.number):
-            parent = self._state.incidents.get(child.merged_into or 0)
-            known = child.dedup_key in dedup_keys and child.status is not Status.CLOSED
-            if known and parent is not None and parent.status.is_open:
-                found[child.dedup_key] = parent.number
-        return found
+        latest = {
+            incident.dedup_key: incident
+            for incident in sorted(self._state.incidents.values(), key=lambda incident: incident.number)
+            if incident.dedup_key in dedup_keys and incident.status is not Status.CLOSED
+        }
+        ends = {key: self._end(incident) for key, incident in latest.items() if incident.merged_into}
+        return {key: end.number for key, end in ends.items() if end is not None and end.status.is_open}
 
     def move_signals(self, number: int, to: int, role: Role) -> None:
         moved = [sighting for sighting in self._state.signals.values() if sighting.incident == number]
         self.take_signals(number, {(sighting.source, sighting.fingerprint) for sighting in moved})
-        self.record([replace(sighting, incident=to, role=role) for sighting in moved])
+        roles = {**{other: other for other in Role}, Role.OWN: role}  # what was a consequence stays one
+        self.record([replace(sighting, incident=to, role=roles[sighting.role]) for sighting in moved])
 
     def take_signals(self, number: int, keys: Collection[tuple[str, str]]) -> Sequence[Sighting]:
         found = [(number, source, fingerprint) for source, fingerprint in sorted(keys)]
@@ -81,6 +82,14 @@ class Causes(Signals):
             key = (sighting.incident, sighting.source, sighting.fingerprint)
             if key in self._state.signals:
                 self._state.signals[key] = replace(self._state.signals[key], role=Role.RELEASED)
+
+    def _end(self, incident: Incident | None) -> Incident | None:
+        """What took over, and what took over that."""
+        way = set()
+        while incident is not None and incident.merged_into and incident.number not in way:
+            way.add(incident.number)
+            incident = self._state.incidents.get(incident.merged_into)
+        return incident if incident is None or not incident.merged_into else None
 
     def _open(self) -> list[Incident]:
         found = [incident for incident in self._state.incidents.values() if incident.status.is_open]

@@ -45,6 +45,6 @@ def _merged(kept: Sighting, fresh: Sighting) -> Sighting:
     return replace(
         fresh if fresh.last_at >= kept.last_at else kept,
         first_at=min(kept.first_at, fresh.first_at),
-        role=kept.role,
+        role=min(kept.role, fresh.role, key=list(Role).index),  # the nearer one counts
         count=kept.count + (0 if again else fresh.count),
     )

@@ -9,7 +9,7 @@ from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Role, Sighting
 from incident_response.domain.severities import Scenario
 
-from ..tables import FOLLOWS, OPEN
+from ..tables import FOLLOWS, NOT_CLOSED, OPEN
 from . import incidents
 from .part import Part
 from .reading import select
@@ -25,11 +25,20 @@ _FOLLOWED = (
     f"SELECT fingerprint, incident FROM {{s}}signals WHERE fingerprint {{among:fingerprints}} AND {FOLLOWS} "
     f"AND incident IN (SELECT number FROM {{s}}incidents WHERE {OPEN})"
 )
-_MERGED = """
-    SELECT child.dedup_key, parent.number FROM {s}incidents AS child
-    JOIN {s}incidents AS parent ON parent.number = child.merged_into
-    WHERE child.dedup_key {among:keys} AND child.status <> 'closed'
-    AND parent.status NOT IN ('resolved', 'closed') ORDER BY child.number
+# What took over may have been taken over itself. Of one key the latest incident says where it is now.
+_MERGED = f"""
+    WITH RECURSIVE way (dedup_key, number, merged_into) AS (
+        SELECT dedup_key, number, merged_into FROM {{s}}incidents
+        WHERE merged_into IS NOT NULL AND number IN (
+            SELECT max(number) FROM {{s}}incidents
+            WHERE dedup_key {{among:keys}} AND {NOT_CLOSED} GROUP BY dedup_key
+        )
+        UNION
+        SELECT way.dedup_key, parent.number, parent.merged_into FROM way
+        JOIN {{s}}incidents AS parent ON parent.number = way.merged_into
+    )
+    SELECT way.dedup_key, way.number FROM way JOIN {{s}}incidents AS parent ON parent.number = way.number
+    WHERE way.merged_into IS NULL AND parent.{OPEN}
 """
 _OF = select(Sighting, "signals") + "WHERE incident = :number ORDER BY source, fingerprint"
 _DROP = "DELETE FROM {s}signals WHERE incident = :number"
@@ -76,7 +85,9 @@ class Causes(Part):
         mapper = self._mappers.sighting
         rows = [mapper.row(sighting) for sighting in self._records(mapper, _OF, number=number)]
         if rows:
-            self._write(ADD, [{**row, "incident": to, "role": role.value} for row in rows])
+            own = Role.OWN.value  # what was a consequence stays one
+            roles = {**{r.value: r.value for r in Role}, own: role.value}
+            self._write(ADD, [{**row, "incident": to, "role": roles[row["role"]]} for row in rows])
             self._run(_DROP, number=number)
 
     def take_signals(self, number: int, keys: Collection[tuple[str, str]]) -> Sequence[Sighting]:

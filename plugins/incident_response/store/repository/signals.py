@@ -28,6 +28,9 @@ ADD = Many.insert(
     f"count = signals.count + CASE WHEN {_SAME} THEN 0 ELSE excluded.count END, "
     "first_at = CASE WHEN excluded.first_at < signals.first_at "
     "THEN excluded.first_at ELSE signals.first_at END, "
+    # The nearer one counts: what was released and is seen again must not be forgotten.
+    "role = CASE WHEN signals.role = 'own' OR excluded.role = 'own' THEN 'own' "
+    "WHEN signals.role = 'consequence' THEN 'consequence' ELSE excluded.role END, "
     + ", ".join(
         f"{name} = CASE WHEN excluded.last_at >= signals.last_at THEN excluded.{name} ELSE signals.{name} END"
         for name in _LATEST

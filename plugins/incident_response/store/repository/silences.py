@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from incident_response.domain.ports import Held
-from incident_response.domain.signals import Signal
+from incident_response.domain.signals import Signal, fingerprint
 from incident_response.domain.silences import Silence
 
 from .. import tables
 from ..dialect import Many
-from ..documents import clean
+from ..documents import clean, plain
 from .part import Part
 from .reading import select
 
@@ -34,9 +34,10 @@ _HOLD = Many.insert(
 )
 _DROP = "DELETE FROM {s}held WHERE source = :source AND fingerprint = :fingerprint"
 _ALL = f"SELECT {', '.join(_COLUMNS)} FROM {{s}}held "
-_FIRST = "ORDER BY until, source, fingerprint LIMIT :limit"
+_ORDER = "ORDER BY until, source, fingerprint"
+_FIRST = f"{_ORDER} LIMIT :limit"
 _MUTED = f"{_ALL} WHERE firing {_FIRST}"
-_ENDED = f"{_ALL} WHERE muted_by {{among:keys}} AND NOT firing"
+_ENDED = f"{_ALL} WHERE muted_by {{among:keys}} AND NOT firing {_ORDER}"
 _DUE = f"{_ALL} WHERE until <= :now {_FIRST} {{skip}}"
 
 
@@ -56,12 +57,15 @@ class Silences(Part):
         return ended
 
     def hold(self, held: Sequence[Held]) -> None:
-        rows = {(one.signal.source, one.signal.fingerprint): self._held_row(one) for one in held}
+        rows = {}
+        for one in sorted(held, key=lambda one: one.signal.occurred_at):  # one statement writes a row once
+            row = self._held_row(one)
+            rows[row["source"], row["fingerprint"]] = row
         self._write(_HOLD, list(rows.values()))
 
     def drop_held(self, keys: Collection[tuple[str, str]]) -> None:
-        for source, fingerprint in keys:
-            self._run(_DROP, source=source, fingerprint=fingerprint)
+        for source, identity in keys:
+            self._run(_DROP, source=source, fingerprint=identity)
 
     def lock_held(self, now: datetime, limit: int) -> Sequence[Held]:
         return [self._held(row) for row in self._rows(_DUE, now=self._codec.moment(now), limit=limit)]
@@ -74,10 +78,12 @@ class Silences(Part):
 
     def _held_row(self, held: Held) -> dict[str, Any]:
         signal = held.signal
+        labels = plain(signal.labels)
         return {
             "source": clean(signal.source),
-            "fingerprint": signal.fingerprint,
-            "labels": self._codec.document(signal.labels),
+            # Of the labels as they are read back: by it the row is dropped.
+            "fingerprint": signal.fingerprint if labels == signal.labels else fingerprint(labels),
+            "labels": self._codec.document(labels),
             "summary": clean(signal.summary),
             "occurred_at": self._codec.moment(signal.occurred_at),
             "firing": signal.firing,
