@@ -61,7 +61,7 @@ class Intake:
     ) -> None:
         self._store, self._rules, self._policies, self._grouping = store, rules, policies, grouping
         self.muting = Muting(store, windows)
-        self.gathering = Gathering(store, policies, grouping)
+        self.gathering = Gathering(store, policies, grouping, self.classify)
         self.splitting = Splitting(store, policies, self.classify)
 
     def receive(self, signals: Sequence[Signal], now: datetime) -> list[Receipt]:
@@ -69,9 +69,10 @@ class Intake:
         if not signals:
             return []
         with self._store.transaction() as tx:
+            tx.bar_gathering()
             receipts, opened = self._receive(tx, signals, now)
-        if opened:
-            self.gathering.gather(opened, now)
+            owed = self.gathering.owe(tx, opened, now)
+        self.gathering.gather(owed, now)
         return receipts
 
     def look_again(self, now: datetime, limit: int = 200) -> int:
@@ -79,7 +80,9 @@ class Intake:
 
         They are taken in like new ones. Returns how many.
         """
+        self.gathering.gather_owed(now)
         with self._store.transaction() as tx:
+            tx.bar_gathering()
             due = [one.signal for one in tx.lock_held(now, limit)]
             tx.drop_held([(signal.source, signal.fingerprint) for signal in due])
             held = [signal for signal in due if signal.firing]
@@ -87,8 +90,8 @@ class Intake:
             tx.release(orphans)
             signals = [*held, *(again(orphan) for orphan in orphans)]
             opened = self._receive(tx, signals, now)[1] if signals else []
-        if opened:
-            self.gathering.gather(opened, now)
+            owed = self.gathering.owe(tx, opened, now)
+        self.gathering.gather(owed, now)
         return len(signals)
 
     def classify(self, signal: Signal) -> Classification:

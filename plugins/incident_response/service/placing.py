@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from incident_response.domain.grouping import SEVERAL, Grouping
@@ -27,13 +27,11 @@ class Placing:
 
     def merged(self, groups: Mapping[str, Group]) -> Known:
         """Those whose last incident was merged into an open one as another face of the same trouble."""
-        into = self._tx.merged(groups.keys()) if groups else {}
-        parents = self._tx.lock(set(into.values())) if into else {}
-        return {
-            key: (parents[number], groups[key])
-            for key, number in into.items()
-            if number in parents and not self._follows(groups[key], parents[number])
-        }
+        found = self._tx.merged(groups.keys()) if groups else {}
+        # Consequences are no other face of it: they are attached, and nothing has to be locked for that.
+        into = {key: n for key, (n, service) in found.items() if not self._follows(groups[key], service)}
+        parents = self._lock_open(into.values())
+        return {key: (parents[n], groups[key]) for key, n in into.items() if n in parents}
 
     def muted(self, groups: dict[str, Group]) -> tuple[set[str], dict[str, Group]]:
         """Holds what is silenced; returns the keys that are held whole, and the groups that are left."""
@@ -54,23 +52,27 @@ class Placing:
         open_ = self._open(groups)
         causes = {key: self._grouping.cause(group.found, open_) for key, group in groups.items()}
         attached = {key: (cause, groups[key]) for key, cause in causes.items() if cause is not None}
+        if not attached:
+            return {}
         rows = []
-        for key, (cause, group) in attached.items():
+        # The keys of effects, so that the timeline tells it once and not with each signal.
+        effects = {f"attach:{c.number}:{c.reopenings}:{key}": key for key, (c, _) in attached.items()}
+        told = self._tx.begun(effects.keys())  # asked for all at once: nearly always all of them are
+        for effect, key in sorted(effects.items()):
+            cause, group = attached[key]
             rows += sightings(cause.number, group.signals, Role.CONSEQUENCE)
-            # The key of an effect, so that the timeline tells it once and not with each signal.
-            effect = f"attach:{cause.number}:{cause.reopenings}:{key}"
+            if effect in told:
+                continue
             if self._tx.begin_effect(effect, cause.number, "system:intake", self._now) is None:
                 self._tx.add_events(cause.number, [self._told(cause, group)])
-        if rows:
-            self._tx.record(rows)
+        self._tx.record(rows)
         return {key: cause.number for key, (cause, _) in attached.items()}
 
     def shelter(self, groups: Mapping[str, Group]) -> Known:
         """Those that come under the incident of a young umbrella."""
         open_ = self._open(groups) if self._grouping.umbrellas else ()
         found = {key: self._grouping.shelter(group.found, open_, self._now) for key, group in groups.items()}
-        numbers = {incident.number for incident in found.values() if incident is not None}
-        parents = self._tx.lock(numbers) if numbers else {}
+        parents = self._lock_open({incident.number for incident in found.values() if incident is not None})
         return {
             key: (parents[incident.number], groups[key])
             for key, incident in found.items()
@@ -122,8 +124,13 @@ class Placing:
             self._asked[wanted] = self._tx.open_on(wanted) if wanted and groups else ()
         return self._asked[wanted]
 
-    def _follows(self, group: Group, parent: Incident) -> bool:
-        return parent.service in self._grouping.services.upstreams(group.found.service)
+    def _lock_open(self, numbers: Collection[int]) -> Mapping[int, Incident]:
+        """By number. Somebody may have ended one of them while we waited for it."""
+        found = self._tx.lock(set(numbers)) if numbers else {}
+        return {number: incident for number, incident in found.items() if incident.status.is_open}
+
+    def _follows(self, group: Group, service: str) -> bool:
+        return service in self._grouping.services.upstreams(group.found.service)
 
     def _told(self, cause: Incident, group: Group) -> TimelineEvent:
         found = group.found

@@ -11,6 +11,7 @@ from incident_response.domain.ports import OutgoingState, Role, Sighting
 from incident_response.domain.severities import Scenario
 
 from .signals import Signals
+from .state import Effect
 
 
 class Causes(Signals):
@@ -19,14 +20,29 @@ class Causes(Signals):
     def lock_gathering(self) -> None:
         """There is one writer."""
 
+    def bar_gathering(self) -> None:
+        """There is one writer."""
+
     def open_on(self, services: Collection[str]) -> Sequence[Incident]:
         return [incident for incident in self._open() if incident.service in services]
 
     def opened(self, above: int, since: datetime) -> Sequence[tuple[Scenario, str]]:
-        return [(i.scenario, i.service) for i in self.open_above(above) if i.opened_at >= since]
+        return [(i.scenario, i.service) for i in self.open_above(above, since)]
 
-    def open_above(self, above: int) -> Sequence[Incident]:
-        return [incident for incident in self._open() if incident.number > above]
+    def open_above(self, above: int, since: datetime) -> Sequence[Incident]:
+        return [i for i in self._open() if i.number > above and i.opened_at >= since]
+
+    def owe_gathering(self, numbers: Collection[int], now: datetime) -> None:
+        for number in numbers:
+            self._state.effects[f"gather:{number}"] = Effect(number, "begun", "system:grouping", now)
+
+    def owed(self, before: datetime) -> Collection[int]:
+        effects = self._state.effects.items()
+        return {e.incident for key, e in effects if key.startswith("gather:") and e.at < before}
+
+    def gathered(self, numbers: Collection[int]) -> None:
+        for number in numbers:
+            self._state.effects.pop(f"gather:{number}", None)
 
     def followed(self, fingerprints: Collection[str]) -> Mapping[str, int]:
         return {
@@ -38,13 +54,13 @@ class Causes(Signals):
             and self._state.incidents[sighting.incident].status.is_open
         }
 
-    def merged(self, dedup_keys: Collection[str]) -> Mapping[str, int]:
+    def merged(self, dedup_keys: Collection[str]) -> Mapping[str, tuple[int, str]]:
         found = {}
         for child in sorted(self._state.incidents.values(), key=lambda incident: incident.number):
             parent = self._state.incidents.get(child.merged_into or 0)
             known = child.dedup_key in dedup_keys and child.status is not Status.CLOSED
             if known and parent is not None and parent.status.is_open:
-                found[child.dedup_key] = parent.number
+                found[child.dedup_key] = (parent.number, parent.service)
         return found
 
     def move_signals(self, number: int, to: int, role: Role) -> None:

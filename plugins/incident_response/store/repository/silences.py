@@ -57,10 +57,10 @@ class Silences(Part):
 
     def hold(self, held: Sequence[Held]) -> None:
         rows = {(one.signal.source, one.signal.fingerprint): self._held_row(one) for one in held}
-        self._write(_HOLD, list(rows.values()))
+        self._write(_HOLD, [rows[key] for key in sorted(rows)])  # see Signals.record
 
     def drop_held(self, keys: Collection[tuple[str, str]]) -> None:
-        for source, fingerprint in keys:
+        for source, fingerprint in sorted(keys):
             self._run(_DROP, source=source, fingerprint=fingerprint)
 
     def lock_held(self, now: datetime, limit: int) -> Sequence[Held]:
