@@ -152,7 +152,7 @@ def test_ten_thousand_signals_are_one_incident_and_two_messages(hit: Hit) -> Non
 
 def test_a_server_killed_in_the_middle_of_the_storm_loses_nothing(hit: Hit) -> None:
     """kill -9 with eight requests under way, and a restart: what was answered is counted, once."""
-    signals = storm(_MANY // 2)
+    signals = storm(_MANY * 3 // 10)
     bodies = batches(signals, 100, _start())
     server = start(hit.url, hit.folder, hit.port)
     half, restarted = threading.Event(), []

@@ -35,10 +35,13 @@ class Placing:
 
     def muted(self, groups: dict[str, Group]) -> tuple[set[str], dict[str, Group]]:
         """Holds what is silenced; returns the keys that are held whole, and the groups that are left."""
+        all_mutes = self._muting.now(self._tx, self._now) if groups else ()
+        if not all_mutes:
+            return set(), groups
         held = []
         left: dict[str, Group] = {}
         for key, group in groups.items():
-            mutes = [(s, self._muting.of(self._tx, s, group.found, self._now)) for s in group.firing]
+            mutes = [(s, self._muting.of(all_mutes, s, group.found, self._now)) for s in group.firing]
             held += [hold(signal, mute) for signal, mute in mutes if mute is not None]
             loud = tuple(signal for signal, mute in mutes if mute is None)
             if loud:
