@@ -68,12 +68,14 @@ class Intake:
         """Take signals in, all or none; the answer has their order. Returns only after the commit."""
         if not signals:
             return []
+        groups, keys = self._grouped(signals)  # before the transaction: others wait for its end
         with self._store.transaction() as tx:
             tx.bar_gathering()
-            receipts, opened = self._receive(tx, signals, now)
-            owed = self.gathering.owe(tx, opened, now)
+            work = _Work(tx, now)
+            self._take(work, groups)
+            owed = self.gathering.owe(tx, work.opened, now)
         self.gathering.gather(owed, now)
-        return receipts
+        return [work.taken[key] for key in keys]
 
     def look_again(self, now: datetime, limit: int = 200) -> int:
         """What nobody may forget: signals whose mute has ended, consequences that outlived their incident.
@@ -89,8 +91,9 @@ class Intake:
             orphans = tx.lock_orphans(limit)
             tx.release(orphans)
             signals = [*held, *(again(orphan) for orphan in orphans)]
-            opened = self._receive(tx, signals, now)[1] if signals else []
-            owed = self.gathering.owe(tx, opened, now)
+            work = _Work(tx, now)
+            self._take(work, self._grouped(signals)[0])
+            owed = self.gathering.owe(tx, work.opened, now)
         self.gathering.gather(owed, now)
         return len(signals)
 
@@ -98,16 +101,13 @@ class Intake:
         """What the rules in force say of a signal, and nothing else."""
         return self._rules().classify(signal, self._grouping().services.name(signal.labels))
 
-    def _receive(
-        self, tx: Transaction, signals: Sequence[Signal], now: datetime
-    ) -> tuple[list[Receipt], list[Incident]]:
+    def _grouped(self, signals: Sequence[Signal]) -> tuple[dict[str, Group], list[str]]:
         rules, services = self._rules(), self._grouping().services
-        groups, keys = grouped([(s, rules.classify(s, services.name(s.labels))) for s in signals])
-        work = _Work(tx, now)
-        self._take(work, groups)
-        return [work.taken[key] for key in keys], work.opened
+        return grouped([(s, rules.classify(s, services.name(s.labels))) for s in signals])
 
     def _take(self, work: _Work, groups: dict[str, Group]) -> None:
+        if not groups:
+            return
         tx, now = work.tx, work.now
         window = self._policies.for_new(tx, now).reopen_window
         waiting = groups
