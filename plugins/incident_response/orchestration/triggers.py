@@ -236,11 +236,14 @@ class EndTrigger(RunTrigger):
         return Look(again=1.0)
 
 
+_ROUND = timedelta(minutes=1)  # the DAG incident_detection runs as often
 EVERY = "every_detector"  # in place of a detector's name
 
 
 class PollTrigger(WaitingTrigger):
-    """Until the detector (or every one) was polled once, by this trigger or by somebody who came first."""
+    """Until the detector (or every one) was polled once, by this trigger or by somebody who came first; at
+    once when it is not due in this round.
+    """
 
     lane = lanes.polls
 
@@ -269,5 +272,8 @@ class PollTrigger(WaitingTrigger):
             poll = next(poll for poll in tx.polls() if poll.name == self.detector)
         if poll.last_started_at and poll.last_started_at >= self._since:
             return Look("reached", f"{self.detector} was polled by {poll.last_by}")
+        if poll.due_at - now > _ROUND:
+            # Its rhythm is slower than ours: waiting for it would hold up the next rounds of all others.
+            return Look("reached", f"{self.detector} is not due before {poll.due_at:%Y-%m-%d %H:%M:%S} UTC")
         # Held by somebody: look whether it came to an end.
         return waiting(now, max(poll.due_at, now + timedelta(seconds=1)))
