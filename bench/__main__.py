@@ -1,4 +1,4 @@
-"""python -m bench [--quick] [intake|tick]: measure, print a table, write bench/results.json."""
+"""python -m bench [--quick] [intake|hooks|tick]: measure, print a table, write bench/results.json."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import REPOSITORY, intake, tick
+from bench import REPOSITORY, hooks, intake, tick
 from bench.measure import Figure, table
 from tests.support.postgres import PostgresServer
+
+_PARTS = ("intake", "hooks", "tick")
 
 
 @contextmanager
@@ -29,17 +31,21 @@ def databases() -> Iterator[dict[str, Callable[[str], str]]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("part", nargs="?", choices=("intake", "tick"), help="only this one")
+    parser.add_argument("part", nargs="?", choices=_PARTS, help="only this one")
     parser.add_argument("--quick", action="store_true", help="few rounds: for a look, not for a comparison")
     options = parser.parse_args()
     rounds = 8 if options.quick else 40
     (REPOSITORY / ".cache").mkdir(exist_ok=True)
     figures: list[Figure] = []
-    with databases() as kinds:
+    parts = (options.part,) if options.part else _PARTS
+    with tempfile.TemporaryDirectory(dir=REPOSITORY / ".cache") as place, databases() as kinds:
+        folder = Path(place)
         for database, url_of in kinds.items():
-            if options.part != "tick":
+            if "intake" in parts:
                 figures += intake.figures(database, url_of("intake"), rounds)
-            if options.part != "intake":
+            if "hooks" in parts:
+                figures += hooks.figures(database, url_of("hooks"), folder / database, max(3, rounds // 4))
+            if "tick" in parts:
                 figures += tick.figures(database, url_of, rounds)
     print(table(figures))
     results = REPOSITORY / "bench" / "results.json"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,9 +33,9 @@ _UPSERT = f"""
 
 
 class Floor:
-    """An open connection with one table."""
+    """An open connection with one table, which is made unless another connection has made it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, made: bool = False) -> None:
         if url.startswith("sqlite"):
             path = Path(urlsplit(url).path[1:])
             self._connection: Any = sqlite3.connect(path, isolation_level=None)
@@ -52,12 +53,28 @@ class Floor:
         self._mark = marks
         self._opening: list[tuple[str, tuple[Any, ...]]] = []
         self._upsert = _UPSERT.format(marks=", ".join([marks] * 10))
-        self._cursor.execute(_TABLE.format(document=document, moment=moment))
+        if not made:
+            self._cursor.execute(_TABLE.format(document=document, moment=moment))
 
     def receive(self, signals: Sequence[Signal]) -> None:
         """One transaction, one statement per signal."""
         self._cursor.execute(self._begin)
         self._upsert_all(signals)
+        self._cursor.execute("COMMIT")
+
+    def take(self, alerts: Sequence[Mapping[str, Any]]) -> None:
+        """The same for alerts as Alertmanager sends them, whose fingerprints it has computed."""
+        self._cursor.execute(self._begin)
+        for alert in alerts:
+            at = self._moment(datetime.fromisoformat(alert["startsAt"]))
+            labels, details = json.dumps(alert["labels"]), json.dumps({"annotations": alert["annotations"]})
+            self._cursor.execute(
+                self._upsert,
+                (
+                    "alertmanager", alert["fingerprint"], labels, alert["annotations"]["summary"],
+                    alert["status"] == "firing", at, at, 1, "", details,
+                ),
+            )  # fmt: skip
         self._cursor.execute("COMMIT")
 
     def copy_rows(self, tables: Mapping[str, str]) -> None:

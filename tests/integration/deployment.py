@@ -189,9 +189,16 @@ def deploy(
     proxy: RestProxy | None = None,
     env: Mapping[str, str] | None = None,
     dags: Sequence[Path] = (),
+    sources: Sequence[Mapping[str, Any]] | None = None,
 ) -> Iterator[Deployment]:
-    """Start it; wait until our DAGs are there and the clock ticks. A proxy stands before Airflow's API."""
+    """Start it; wait until our DAGs are there and the clock ticks. A proxy stands before Airflow's API.
+
+    `sources` take the place of those of detectors.yaml.
+    """
     include = make_include(folder / "policy-of-the-test", **(policy or {}))
+    if sources is not None:
+        text = yaml.safe_dump({"version": 1, "sources": [dict(source) for source in sources]})
+        (include / "policy" / "detectors.yaml").write_text(text)
     extra = {"disable_ssl": True, "disable_tls": True, "from_email": "incidents@example.com"}
     mail = {"conn_type": "smtp", "host": "127.0.0.1", "port": smtp.port, "extra": extra}
     airflow = Airflow(

@@ -34,7 +34,7 @@ def _classify(options: argparse.Namespace) -> int:
     signal = Signal("command line", labels, options.summary, now)
     found = services.intake.classify(signal)
     with services.store.read() as tx:
-        muted = services.intake.muting.of(tx, signal, found, now)
+        muted = services.intake.muting.muted(tx, signal, found, now)
     rows = {
         "rule": found.rule,
         "severity": found.severity.value,

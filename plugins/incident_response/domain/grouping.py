@@ -107,6 +107,23 @@ class Grouping:
         other_way = circle and may_move(cause) and not cause.severity.worse_than(incident.severity)
         return other_way and incident.number < cause.number
 
+    def cause_of_all(
+        self, umbrella: Incident, services: set[str], open_: Iterable[Incident], now: datetime
+    ) -> Incident | None:
+        """The open incident that explains all services under an umbrella's incident, None: there is none."""
+        if not services or not may_move(umbrella) or now - umbrella.opened_at > self.window:
+            return None
+        shared = frozenset.intersection(*(self.services.upstreams(name) for name in services))
+        causes = [
+            incident
+            for incident in open_
+            if incident.service in shared
+            and _is_working(incident)
+            and not umbrella.severity.worse_than(incident.severity)
+        ]
+        deepest = [c for c in causes if not self.services.upstreams(c.service) & {o.service for o in causes}]
+        return min(deepest or causes, key=lambda incident: incident.number, default=None)
+
     def standing(self, umbrella: Umbrella, open_: Iterable[Incident], now: datetime) -> Incident | None:
         """Its open incident while that is young, and takes in single ones; None when there is none."""
         return next(

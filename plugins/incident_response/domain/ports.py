@@ -210,7 +210,15 @@ class Transaction(Protocol):
 
     # incidents of one cause
     def lock_gathering(self) -> None:
-        """Wait until nobody else gathers incidents; until the end of this transaction nobody does."""
+        """Wait until nobody else gathers incidents or takes signals in; until the end of this transaction
+        nobody does. Ask for it first.
+        """
+
+    def bar_gathering(self) -> None:
+        """Wait until nobody gathers incidents; until the end of this transaction nobody does, but others may
+        bar it, too. So what takes signals in and what moves them never wait for each other's rows crosswise,
+        and no signal is counted into an incident that is merged at the same moment. Ask for it first.
+        """
 
     def open_on(self, services: Collection[str]) -> Sequence[Incident]:
         """Open incidents of these services, oldest first, not locked."""
@@ -218,11 +226,24 @@ class Transaction(Protocol):
     def opened(self, above: int, since: datetime) -> Sequence[tuple[Scenario, str]]:
         """Scenario and service of open incidents with a higher number, opened since then."""
 
-    def open_above(self, above: int) -> Sequence[Incident]:
-        """Open incidents with a higher number, oldest first, not locked."""
+    def open_above(self, above: int, since: datetime) -> Sequence[Incident]:
+        """Open incidents with a higher number, opened since then, oldest first, not locked."""
 
-    def merged(self, dedup_keys: Collection[str]) -> Mapping[str, int]:
-        """By dedup_key: the open incident into which the latest one of this key was merged, however often."""
+    def owe_gathering(self, numbers: Collection[int], now: datetime) -> None:
+        """These incidents are open and have yet to be gathered; known until `gathered`, even after a
+        crash.
+        """
+
+    def owed(self, before: datetime) -> Collection[int]:
+        """The incidents that were owed before that moment, and still are."""
+
+    def gathered(self, numbers: Collection[int]) -> None:
+        """Those owed together with these are owed no more."""
+
+    def merged(self, dedup_keys: Collection[str]) -> Mapping[str, tuple[int, str]]:
+        """By dedup_key: number and service of the open incident into which the latest one of this key was
+        merged, however often.
+        """
 
     def move_signals(self, number: int, to: int, role: Role) -> None:
         """Give all signals of an incident to another one, which counts them in; its own ones as `role`."""
@@ -297,6 +318,9 @@ class Transaction(Protocol):
 
         None: it is yours to try; else the state found: `begun` or `done`.
         """
+
+    def begun(self, keys: Collection[str]) -> Collection[str]:
+        """Those of these keys that are written already."""
 
     def end_effect(self, key: str, now: datetime, detail: Mapping[str, Any]) -> None:
         """The effect happened: state `done`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from .times import utc
@@ -17,10 +17,13 @@ ALERTNAME = "alertname"
 
 def fingerprint(labels: Mapping[str, str]) -> str:
     """Alertmanager's fingerprint of a label set: FNV-1a-64 over the sorted labels, 16 hex digits."""
+    return _fingerprint(tuple(sorted(labels.items())))
+
+
+@lru_cache(4096)  # what fires is told again and again, and Python is slow at counting bytes
+def _fingerprint(labels: tuple[tuple[str, str], ...]) -> str:
     digest = _FNV_OFFSET
-    for byte in b"".join(
-        name.encode() + _SEPARATOR + labels[name].encode() + _SEPARATOR for name in sorted(labels)
-    ):
+    for byte in b"".join(name.encode() + _SEPARATOR + value.encode() + _SEPARATOR for name, value in labels):
         digest = ((digest ^ byte) * _FNV_PRIME) & _MASK
     return f"{digest:016x}"
 

@@ -237,6 +237,7 @@ class EndTrigger(RunTrigger):
         return Look(again=1.0)
 
 
+_ROUND = timedelta(minutes=1)  # the DAG incident_detection runs as often
 EVERY = "every_detector"  # in place of a detector's name
 
 

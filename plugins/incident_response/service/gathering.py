@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from incident_response.domain.changes import Change
+from incident_response.domain.classification import Classification
 from incident_response.domain.commands import open_incident, reopen, set_severity
+from incident_response.domain.errors import StoreUnavailable
 from incident_response.domain.grouping import SEVERAL, Grouping, Umbrella, may_move
 from incident_response.domain.incidents import Incident, Status
 from incident_response.domain.merging import merge, took_over
 from incident_response.domain.ports import Role, Store, Transaction
 from incident_response.domain.signals import ALERTNAME, Signal
 
+from .groups import again
 from .policy_book import PolicyBook
 
+log = logging.getLogger(__name__)
+
+_OWED_FOR = timedelta(seconds=5)  # until then whoever opened it is about to gather it
 _BY = "system:grouping"
 _LOOK_BACK = 500  # incidents: more than that within minutes are a storm anyway
 
@@ -22,30 +29,87 @@ _LOOK_BACK = 500  # incidents: more than that within minutes are a storm anyway
 class Gathering:
     """Runs after incidents were opened. Whatever order signals came in, the result is the same."""
 
-    def __init__(self, store: Store, policies: PolicyBook, grouping: Callable[[], Grouping]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        policies: PolicyBook,
+        grouping: Callable[[], Grouping],
+        classify: Callable[[Signal], Classification],
+    ) -> None:
         self._store, self._policies, self._grouping = store, policies, grouping
+        self._classify = classify
+
+    def owe(self, tx: Transaction, opened: Sequence[Incident], now: datetime) -> Sequence[Incident]:
+        """Note in the transaction that opens incidents which of them have to be gathered; returns these."""
+        grouping = self._grouping()
+        owed = [i for i in opened if _may_have_company(grouping, i)]
+        if owed:
+            tx.owe_gathering([incident.number for incident in owed], now)
+        return owed
 
     def gather(self, opened: Sequence[Incident], now: datetime) -> None:
-        """Look at what was opened, reopened or raised a moment ago: it may be the cause or a consequence."""
-        grouping = self._grouping()
-        related = {name for i in opened for name in grouping.services.downstreams(i.service) | {i.service}}
-        alone = all(not grouping.services.downstreams(i.service) for i in opened)
-        umbrellas = [u for u in grouping.umbrellas if any(u.covers(i.scenario, i.severity) for i in opened)]
-        if alone and not umbrellas and not any(grouping.services.upstreams(i.service) for i in opened):
+        """Look at what was opened, reopened or raised a moment ago: it may be the cause or a consequence.
+
+        When the store goes away before that, the signals are taken in all the same: whoever sent them must
+        not send them again, and `gather_owed` does this a little later.
+        """
+        if not opened:
             return
-        upstream = {name for i in opened for name in grouping.services.upstreams(i.service)}
+        try:
+            with self._store.transaction() as tx:
+                tx.lock_gathering()
+                self._gather(tx, opened, now)
+        except StoreUnavailable as error:
+            log.warning("incidents are gathered at a later tick of the clock: %s", error)
+
+    def gather_owed(self, now: datetime) -> None:
+        """What was opened and not gathered, because a process died or the store went away in between."""
+        with self._store.read() as tx:
+            owed = tx.owed(now - _OWED_FOR)
+        if not owed:
+            return
         with self._store.transaction() as tx:
             tx.lock_gathering()
-            self._consequences(tx, grouping, related | upstream, now)
-            for umbrella in umbrellas:
+            found = tx.lock(owed).values()
+            self._gather(tx, [incident for incident in found if incident.status.is_open], now)
+            tx.gathered(owed)
+
+    def _gather(self, tx: Transaction, opened: Sequence[Incident], now: datetime) -> None:
+        grouping, services = self._grouping(), {incident.service for incident in opened}
+        related = services.union(
+            *(grouping.services.downstreams(name) | grouping.services.upstreams(name) for name in services)
+        )
+        self._consequences(tx, grouping, related, now)
+        for umbrella in grouping.umbrellas:
+            if any(umbrella.covers(i.scenario, i.severity) for i in opened):
                 self._umbrella(tx, grouping, umbrella, max(i.number for i in opened), now)
+        tx.gathered([incident.number for incident in opened])
 
     def _consequences(self, tx: Transaction, grouping: Grouping, services: set[str], now: datetime) -> None:
-        pairs = grouping.consequences(tx.open_on(services), now)
+        open_ = tx.open_on({*services, SEVERAL})
+        pairs = grouping.consequences(open_, now)
         tx.lock({incident.number for pair in pairs for incident in pair})  # all at once: in their order
         for child, cause in pairs:
             reason = f"{child.service} depends on {cause.service}"
             self._merge(tx, child.number, cause.number, Role.CONSEQUENCE, reason, now)
+        for umbrella in (incident for incident in open_ if incident.service == SEVERAL):
+            shared = self._cause_of_all(tx, grouping, umbrella, open_, now)
+            if shared is not None:
+                reason = f"all of it depends on {shared.service}"
+                self._merge(tx, umbrella.number, shared.number, Role.CONSEQUENCE, reason, now)
+
+    def _cause_of_all(
+        self,
+        tx: Transaction,
+        grouping: Grouping,
+        umbrella: Incident,
+        open_: Sequence[Incident],
+        now: datetime,
+    ) -> Incident | None:
+        """The incident that explains everything under an umbrella: many failed because one thing did."""
+        seen = [s for s in tx.sightings(umbrella.number) if s.role is Role.OWN]
+        services = {self._classify(again(one)).service for one in seen}
+        return grouping.cause_of_all(umbrella, services, open_, now)
 
     def _umbrella(
         self, tx: Transaction, grouping: Grouping, umbrella: Umbrella, newest: int, now: datetime
@@ -57,7 +121,7 @@ class Gathering:
         standing = grouping.standing(umbrella, tx.open_on({SEVERAL}), now)
         if len(names) < umbrella.services and standing is None:
             return
-        shown = [i for i in tx.open_above(above) if i.opened_at >= since]
+        shown = tx.open_above(above, since)
         members = grouping.under(umbrella, [*shown, *([standing] if standing else [])], now)
         if not members:
             return
@@ -116,6 +180,13 @@ class Gathering:
             upstreams = self._grouping().services.upstreams(both[child].service)
             role = Role.CONSEQUENCE if both[parent].service in upstreams else Role.OWN
             self._merge(tx, child, parent, role, "the same cause", now, by)
+
+
+def _may_have_company(grouping: Grouping, incident: Incident) -> bool:
+    """False for what nothing depends on, what depends on nothing, and what no umbrella covers."""
+    services, name = grouping.services, incident.service
+    covered = any(umbrella.covers(incident.scenario, incident.severity) for umbrella in grouping.umbrellas)
+    return bool(covered or services.upstreams(name) or services.downstreams(name))
 
 
 def _names(members: Sequence[Incident]) -> str:

@@ -15,7 +15,6 @@ from functools import partial
 from incident_response.domain.changes import Change
 from incident_response.domain.classification import Classification, Rules
 from incident_response.domain.commands import mitigate, open_incident, reopen, set_severity
-from incident_response.domain.errors import StoreUnavailable
 from incident_response.domain.grouping import Grouping
 from incident_response.domain.incidents import Incident, Status
 from incident_response.domain.ports import Sighting, Store, Transaction
@@ -66,57 +65,53 @@ class Intake:
     ) -> None:
         self._store, self._rules, self._policies, self._grouping = store, rules, policies, grouping
         self.muting = Muting(store, windows)
-        self.gathering = Gathering(store, policies, grouping)
+        self.gathering = Gathering(store, policies, grouping, self.classify)
         self.splitting = Splitting(store, policies, self.classify)
 
     def receive(self, signals: Sequence[Signal], now: datetime) -> list[Receipt]:
         """Take signals in, all or none; the answer has their order. Returns only after the commit."""
         if not signals:
             return []
+        groups, keys = self._grouped(signals)  # before the transaction: others wait for its end
         with self._store.transaction() as tx:
-            receipts, opened = self._receive(tx, signals, now)
-        self._gather(opened, now)
-        return receipts
+            tx.bar_gathering()
+            work = _Work(tx, now, Placing(tx, self._grouping(), self.muting, now))
+            self._take(work, groups)
+            owed = self.gathering.owe(tx, work.risen, now)
+        self.gathering.gather(owed, now)
+        return [work.taken[key] for key in keys]
 
     def look_again(self, now: datetime, limit: int = 200) -> int:
         """What nobody may forget: signals whose mute has ended, consequences that outlived their incident.
 
         They are taken in like new ones. Returns how many.
         """
+        self.gathering.gather_owed(now)
         with self._store.transaction() as tx:
+            tx.bar_gathering()
             due = [one.signal for one in tx.lock_held(now, limit)]
             tx.drop_held([(signal.source, signal.fingerprint) for signal in due])
             held = [signal for signal in due if signal.firing]
             orphans = tx.lock_orphans(limit)
             tx.release(orphans)
             signals = [*held, *(again(orphan) for orphan in orphans)]
-            opened = self._receive(tx, signals, now)[1] if signals else []
-        self._gather(opened, now)
+            work = _Work(tx, now, Placing(tx, self._grouping(), self.muting, now))
+            self._take(work, self._grouped(signals)[0])
+            owed = self.gathering.owe(tx, work.risen, now)
+        self.gathering.gather(owed, now)
         return len(signals)
-
-    def _gather(self, opened: Sequence[Incident], now: datetime) -> None:
-        """What was opened is safe by now: a store that goes away here must not bring the signals again."""
-        if opened:
-            try:
-                self.gathering.gather(opened, now)
-            except StoreUnavailable as error:
-                log.warning("not looked for common causes, the next incident makes up for it: %s", error)
 
     def classify(self, signal: Signal) -> Classification:
         """What the rules in force say of a signal, and nothing else."""
         return self._rules().classify(signal, self._grouping().services.name(signal.labels))
 
-    def _receive(
-        self, tx: Transaction, signals: Sequence[Signal], now: datetime
-    ) -> tuple[list[Receipt], list[Incident]]:
-        """The answers, and the incidents that were opened, reopened or raised: they may be causes now."""
+    def _grouped(self, signals: Sequence[Signal]) -> tuple[dict[str, Group], list[str]]:
         rules, services = self._rules(), self._grouping().services
-        groups, keys = grouped([(s, rules.classify(s, services.name(s.labels))) for s in signals])
-        work = _Work(tx, now, Placing(tx, self._grouping(), self.muting, now))
-        self._take(work, groups)
-        return [work.taken[key] for key in keys], work.risen
+        return grouped([(s, rules.classify(s, services.name(s.labels))) for s in signals])
 
     def _take(self, work: _Work, groups: dict[str, Group]) -> None:
+        if not groups:
+            return
         tx, now = work.tx, work.now
         window = self._policies.for_new(tx, now).reopen_window
         waiting = groups

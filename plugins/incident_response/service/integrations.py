@@ -75,6 +75,15 @@ class Integrations:
             known = _proven(self._fresh(now, _HASTE).get(id), given)  # it may have been made just now
         return known if known is None else self._used(known, now)
 
+    def at_hand(self, token: str, now: datetime) -> Integration | None:
+        """The integration of a token when nothing has to be asked or written for that; None says nothing."""
+        if self._known is None or not timedelta() <= now - self._known[0] < FRESH:
+            return None
+        found = _TOKEN.fullmatch(token)
+        known = _proven(self._known[1].get(found.group(1) if found else ""), _hash(token))
+        used = known.last_used_at if known else None
+        return known if used is not None and now - used < _MINUTE else None
+
     def _fresh(self, now: datetime, age: timedelta) -> Mapping[str, Integration]:
         """All by id, as they were in the store at most `age` ago.
 

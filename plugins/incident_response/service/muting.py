@@ -32,15 +32,23 @@ class Muting:
         self._read_at: datetime | None = None
         self._silences: Sequence[Silence] = ()
 
-    def of(self, tx: Transaction, signal: Signal, found: Classification, now: datetime) -> Muted | None:
-        """What mutes a signal now. Matchers see its labels, the service, scenario and severity found."""
+    def now(self, tx: Transaction, now: datetime) -> Sequence[Mute]:
+        """The silences and windows there are now: asked for once for any number of signals."""
         if self._read_at is None or not timedelta() <= now - self._read_at < _FRESH:
             self.read(tx, now)
-        mutes: tuple[Mute, ...] = (*self._silences, *self._windows())
+        return (*self._silences, *self._windows())
+
+    @staticmethod
+    def of(mutes: Sequence[Mute], signal: Signal, found: Classification, now: datetime) -> Muted | None:
+        """Which of them mutes a signal. Matchers see its labels, the service, scenario and severity found."""
         if not mutes:
             return None
         meaning = {"scenario": found.scenario.value, "severity": found.severity.value}
         return muted(mutes, {**signal.labels, **meaning, "service": found.service}, now)
+
+    def muted(self, tx: Transaction, signal: Signal, found: Classification, now: datetime) -> Muted | None:
+        """What mutes a signal now."""
+        return self.of(self.now(tx, now), signal, found, now)
 
     def read(self, tx: Transaction, now: datetime) -> bool:
         """Look which silences there are; True when they are others than those known so far.

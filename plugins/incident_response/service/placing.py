@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -14,6 +14,7 @@ from incident_response.domain.incidents import Incident
 from incident_response.domain.merging import merge, took_over
 from incident_response.domain.ports import Held, Role, Sighting, Transaction
 from incident_response.domain.signals import Signal
+from incident_response.domain.silences import Mute
 from incident_response.domain.timeline import EventKind, TimelineEvent
 
 from .groups import Group, sightings
@@ -32,16 +33,16 @@ class Placing:
 
     def merged(self, groups: Mapping[str, Group]) -> Known:
         """Those whose last incident was merged into an open one as another face of the same trouble."""
-        into = self._tx.merged(groups.keys()) if groups else {}
-        parents = self._tx.lock(set(into.values())) if into else {}
-        return {
-            key: (parents[number], groups[key])
-            for key, number in into.items()
-            if number in parents and not self._follows(groups[key], parents[number])
-        }
+        found = self._tx.merged(groups.keys()) if groups else {}
+        # Consequences are no other face of it: they are attached, and nothing has to be locked for that.
+        into = {key: n for key, (n, service) in found.items() if not self._follows(groups[key], service)}
+        parents = self._lock_open(into.values())
+        return {key: (parents[n], groups[key]) for key, n in into.items() if n in parents}
 
     def muted(self, groups: dict[str, Group]) -> tuple[set[str], dict[str, Group]]:
         """Holds what is silenced; returns the keys that are held whole, and the groups that are left."""
+        if not groups or not self._mutes():
+            return set(), groups
         held, left = self._muted(groups)
         if held and self._muting.read(self._tx, self._now):
             held, left = self._muted(groups)
@@ -49,11 +50,15 @@ class Placing:
             self._tx.hold(held)
         return groups.keys() - left.keys(), left
 
+    def _mutes(self) -> Sequence[Mute]:
+        return self._muting.now(self._tx, self._now)
+
     def _muted(self, groups: Mapping[str, Group]) -> tuple[list[Held], dict[str, Group]]:
+        all_mutes = self._mutes()
         held = []
         left: dict[str, Group] = {}
         for key, group in groups.items():
-            mutes = [(s, self._muting.of(self._tx, s, group.found, self._now)) for s in group.firing]
+            mutes = [(s, self._muting.of(all_mutes, s, group.found, self._now)) for s in group.firing]
             held += [hold(signal, mute) for signal, mute in mutes if mute is not None]
             loud = tuple(signal for signal, mute in mutes if mute is None)
             if loud:
@@ -64,7 +69,7 @@ class Placing:
 
     def _early(self, key: str, group: Group, signal: Signal) -> Held | None:
         """An end as it is remembered until the beginning is told, or until the mute of the beginning ends."""
-        mute = self._muting.of(self._tx, signal, group.found, self._now)
+        mute = self._muting.of(self._mutes(), signal, group.found, self._now)
         if mute is not None and not group.proven:
             return None  # it would take the place of what is muted, and proves nothing
         return Held(signal, (mute.until if mute else self._now) + _EARLY, key)
@@ -74,23 +79,27 @@ class Placing:
         open_ = self._open(groups)
         causes = {key: self._grouping.cause(group.found, open_) for key, group in groups.items()}
         attached = {key: (cause, groups[key]) for key, cause in causes.items() if cause is not None}
+        if not attached:
+            return {}
         rows = []
-        for key, (cause, group) in attached.items():
+        # The keys of effects, so that the timeline tells it once and not with each signal.
+        effects = {f"attach:{c.number}:{c.reopenings}:{key}": key for key, (c, _) in attached.items()}
+        told = self._tx.begun(effects.keys())  # asked for all at once: nearly always all of them are
+        for effect, key in sorted(effects.items()):
+            cause, group = attached[key]
             rows += sightings(cause.number, group.signals, Role.CONSEQUENCE)
-            # The key of an effect, so that the timeline tells it once and not with each signal.
-            effect = f"attach:{cause.number}:{cause.reopenings}:{key}"
+            if effect in told:
+                continue
             if self._tx.begin_effect(effect, cause.number, "system:intake", self._now) is None:
                 self._tx.add_events(cause.number, [self._told(cause, group)])
-        if rows:
-            self._tx.record(rows)
+        self._tx.record(rows)
         return {key: cause.number for key, (cause, _) in attached.items()}
 
     def shelter(self, groups: Mapping[str, Group]) -> Known:
         """Those that come under the incident of a young umbrella."""
         open_ = self._open(groups) if self._grouping.umbrellas else ()
         found = {key: self._grouping.shelter(group.found, open_, self._now) for key, group in groups.items()}
-        numbers = {incident.number for incident in found.values() if incident is not None}
-        parents = self._tx.lock(numbers) if numbers else {}
+        parents = self._lock_open({incident.number for incident in found.values() if incident is not None})
         return {
             key: (parents[incident.number], groups[key])
             for key, incident in found.items()
@@ -175,8 +184,13 @@ class Placing:
             self._asked[wanted] = self._tx.open_on(wanted) if wanted and groups else ()
         return self._asked[wanted]
 
-    def _follows(self, group: Group, parent: Incident) -> bool:
-        return parent.service in self._grouping.services.upstreams(group.found.service)
+    def _lock_open(self, numbers: Collection[int]) -> Mapping[int, Incident]:
+        """By number. Somebody may have ended one of them while we waited for it."""
+        found = self._tx.lock(set(numbers)) if numbers else {}
+        return {number: incident for number, incident in found.items() if incident.status.is_open}
+
+    def _follows(self, group: Group, service: str) -> bool:
+        return service in self._grouping.services.upstreams(group.found.service)
 
     def _told(self, cause: Incident, group: Group) -> TimelineEvent:
         found = group.found

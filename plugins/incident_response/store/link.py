@@ -36,6 +36,10 @@ class Link(ABC):
         """Run a statement; returns how many rows it touched."""
 
     @abstractmethod
+    def first(self, text: str, values: Mapping[str, Any]) -> None:
+        """Run a statement before the next one, and do not wait for its answer."""
+
+    @abstractmethod
     def write(self, batch: Batch) -> int:
         """Write rows; returns how many were written."""
 
@@ -68,6 +72,9 @@ class SqliteLink(Link):
         statement = self._dialect.statement(text)
         log.debug("%s", statement)
         return int(self._cursor.execute(statement, values).rowcount)
+
+    def first(self, text: str, values: Mapping[str, Any]) -> None:
+        self.run(text, values)
 
     def write(self, batch: Batch) -> int:
         many, rows = batch
@@ -108,6 +115,9 @@ class PostgresLink(Link):
 
     def run(self, text: str, values: Mapping[str, Any]) -> int:
         return self._send(self._call(self._dialect.statement(text), values))
+
+    def first(self, text: str, values: Mapping[str, Any]) -> None:
+        self._waiting.append(self._call(self._dialect.statement(text), values))
 
     def write(self, batch: Batch) -> int:
         return self._send(self._filled(*batch)) if batch[1] else 0

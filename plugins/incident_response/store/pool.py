@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import event, exc
@@ -20,7 +23,7 @@ class Pool:
     """
 
     def __init__(self, connect: Connect, driver: Any, timeout: float, *, remote: bool) -> None:
-        self._driver = driver
+        self._driver, self._timeout, self._turn = driver, timeout, threading.Lock()
         self._suspect_since = 0.0
         self._pool = QueuePool(
             connect,
@@ -34,6 +37,19 @@ class Pool:
         if remote:
             event.listen(self._pool, "checkin", self._checkin)
             event.listen(self._pool, "checkout", self._checkout)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """One at a time among this process's threads, for a database with one writer.
+
+        Left to itself, SQLite looks every so often whether it may write, and keeps some waiting for long.
+        """
+        if not self._turn.acquire(timeout=self._timeout):
+            raise exc.TimeoutError("no turn to write in time")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def take(self) -> Any:
         """A connection: `dbapi_connection`, `close()` to give it back, and for broken ones discard()."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from incident_response.domain.errors import SchemaOutdated
 from incident_response.domain.ports import Transaction
@@ -77,21 +77,22 @@ class SqlStore:
     def _begin(self, *, writes: bool) -> Iterator[Link]:
         with translated(self._dialect.driver):
             pool = self._pool()
-            taken = pool.take()
-            try:
-                kind = SqliteLink if self._dialect.name == "sqlite" else PostgresLink
-                link = kind(taken, self._dialect, writes=writes)
+            with pool.writing() if writes and self._dialect.name == "sqlite" else nullcontext():
+                taken = pool.take()
                 try:
-                    yield link
-                    link.commit()
-                except BaseException:
+                    kind = SqliteLink if self._dialect.name == "sqlite" else PostgresLink
+                    link = kind(taken, self._dialect, writes=writes)
                     try:
-                        link.rollback()
-                    except self._dialect.driver.Error:
-                        pool.discard(taken)
-                    raise
-            finally:
-                taken.close()
+                        yield link
+                        link.commit()
+                    except BaseException:
+                        try:
+                            link.rollback()
+                        except self._dialect.driver.Error:
+                            pool.discard(taken)
+                        raise
+                finally:
+                    taken.close()
 
     def _pool(self) -> Pool:
         pid = os.getpid()

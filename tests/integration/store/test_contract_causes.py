@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from incident_response.domain.changes import Change
 from incident_response.domain.incidents import Status
-from incident_response.domain.ports import OutgoingState, Role, Sighting, Store
+from incident_response.domain.ports import OutgoingState, Role, Sighting, Store, Transaction
 from incident_response.domain.severities import Scenario
 
 from .records import LEASE, NOW, after, changed, incident, opened, outgoing, resolved, sighting
@@ -30,6 +31,13 @@ def follows(number: int, fingerprint: str = "f1", **fields: Any) -> Sighting:
 
 def merged(number: int, into: int, key: str = "", **fields: Any) -> Any:
     return resolved(number, key, merged_into=into, **fields)
+
+
+def into(tx: Transaction, keys: Sequence[str]) -> dict[str, int]:
+    """Where keys lead; the service that is told with each is that of the incident there."""
+    found = tx.merged(keys)
+    assert all(service == tx.get(number).service for number, service in found.values())
+    return {key: number for key, (number, _) in found.items()}
 
 
 def test_open_incidents_of_services_are_found_oldest_first(store: Store):
@@ -59,7 +67,7 @@ def test_what_opened_lately_is_told_by_scenario_and_service(store: Store):
     )
     with store.transaction() as tx:
         assert sorted(tx.opened(1, NOW)) == [(Scenario.DAG_FAILURE, "e"), (Scenario.DATABASE, "b")]
-        assert [i.number for i in tx.open_above(2)] == [3, 5]
+        assert [i.number for i in tx.open_above(2, NOW)] == [5]
 
 
 def test_a_merged_key_leads_to_the_open_incident(store: Store):
@@ -67,7 +75,7 @@ def test_a_merged_key_leads_to_the_open_incident(store: Store):
     opened(store, incident(1, "parent"), resolved(2, "over"))
     opened(store, merged(3, 1, "child"), merged(4, 2, "lost"), incident(5, "own"))
     with store.transaction() as tx:
-        assert tx.merged(["child", "lost", "own", "parent", "none"]) == {"child": 1}
+        assert into(tx, ["child", "lost", "own", "parent", "none"]) == {"child": 1}
 
 
 def test_a_merged_key_is_followed_through_all_that_took_over(store: Store):
@@ -75,7 +83,7 @@ def test_a_merged_key_is_followed_through_all_that_took_over(store: Store):
     opened(store, incident(9, "top"))
     opened(store, merged(2, 9, "middle"), merged(1, 2, "child"))
     with store.transaction() as tx:
-        assert tx.merged(["child", "middle"]) == {"child": 9, "middle": 9}
+        assert into(tx, ["child", "middle"]) == {"child": 9, "middle": 9}
 
 
 def test_of_a_merged_key_the_latest_incident_counts(store: Store):
@@ -83,7 +91,7 @@ def test_of_a_merged_key_the_latest_incident_counts(store: Store):
     opened(store, incident(1, "parent"))
     opened(store, merged(2, 1, "child"), resolved(3, "child"), merged(4, 1, "twice"), merged(5, 1, "twice"))
     with store.transaction() as tx:
-        assert tx.merged(["child", "twice"]) == {"twice": 1}
+        assert into(tx, ["child", "twice"]) == {"twice": 1}
 
 
 def test_a_closed_child_leads_nowhere(store: Store):

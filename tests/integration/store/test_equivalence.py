@@ -187,7 +187,9 @@ steps = st.one_of(
     st.builds(lambda n, at: lambda tx: tx.revoke_integration(n, at), words, moments),
     st.builds(lambda i, at: lambda tx: tx.touch_integration(i, at), words, moments),
     st.builds(lambda some: lambda tx: list(tx.open_on(some)), st.sets(words, max_size=2)),
-    st.builds(lambda n, at: lambda tx: (sorted(tx.opened(n, at)), list(tx.open_above(n))), numbers, moments),
+    st.builds(
+        lambda n, at: lambda tx: (sorted(tx.opened(n, at)), list(tx.open_above(n, at))), numbers, moments
+    ),
     st.just(lambda tx: (dict(tx.merged("abc")), dict(tx.followed("abc")))),
     st.builds(_move, numbers, numbers, st.sampled_from([Role.OWN, Role.CONSEQUENCE])),
     st.builds(_take, numbers, words, words),

@@ -11,6 +11,7 @@ from incident_response.domain.ports import OutgoingState, Role, Sighting
 from incident_response.domain.severities import Scenario
 
 from .signals import Signals
+from .state import Effect
 
 
 class Causes(Signals):
@@ -19,14 +20,29 @@ class Causes(Signals):
     def lock_gathering(self) -> None:
         """There is one writer."""
 
+    def bar_gathering(self) -> None:
+        """There is one writer."""
+
     def open_on(self, services: Collection[str]) -> Sequence[Incident]:
         return [incident for incident in self._open() if incident.service in services]
 
     def opened(self, above: int, since: datetime) -> Sequence[tuple[Scenario, str]]:
-        return [(i.scenario, i.service) for i in self.open_above(above) if i.opened_at >= since]
+        return [(i.scenario, i.service) for i in self.open_above(above, since)]
 
-    def open_above(self, above: int) -> Sequence[Incident]:
-        return [incident for incident in self._open() if incident.number > above]
+    def open_above(self, above: int, since: datetime) -> Sequence[Incident]:
+        return [i for i in self._open() if i.number > above and i.opened_at >= since]
+
+    def owe_gathering(self, numbers: Collection[int], now: datetime) -> None:
+        for number in numbers:
+            self._state.effects[f"gather:{number}"] = Effect(number, "begun", "system:grouping", now)
+
+    def owed(self, before: datetime) -> Collection[int]:
+        effects = self._state.effects.items()
+        return {e.incident for key, e in effects if key.startswith("gather:") and e.at < before}
+
+    def gathered(self, numbers: Collection[int]) -> None:
+        for number in numbers:
+            self._state.effects.pop(f"gather:{number}", None)
 
     def followed(self, fingerprints: Collection[str]) -> Mapping[str, int]:
         return {
@@ -38,14 +54,14 @@ class Causes(Signals):
             and self._state.incidents[sighting.incident].status.is_open
         }
 
-    def merged(self, dedup_keys: Collection[str]) -> Mapping[str, int]:
+    def merged(self, dedup_keys: Collection[str]) -> Mapping[str, tuple[int, str]]:
         latest = {
             incident.dedup_key: incident
             for incident in sorted(self._state.incidents.values(), key=lambda incident: incident.number)
             if incident.dedup_key in dedup_keys and incident.status is not Status.CLOSED
         }
         ends = {key: self._end(incident) for key, incident in latest.items() if incident.merged_into}
-        return {key: end.number for key, end in ends.items() if end is not None and end.status.is_open}
+        return {key: (end.number, end.service) for key, end in ends.items() if end and end.status.is_open}
 
     def move_signals(self, number: int, to: int, role: Role) -> None:
         moved = [sighting for sighting in self._state.signals.values() if sighting.incident == number]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -57,6 +57,9 @@ class Outbox(Part):
             return self._state.effects[key].state
         self._state.effects[key] = Effect(incident, "begun", by, now)
         return None
+
+    def begun(self, keys: Collection[str]) -> Collection[str]:
+        return self._state.effects.keys() & set(keys)
 
     def end_effect(self, key: str, now: datetime, detail: Mapping[str, Any]) -> None:
         if key in self._state.effects:

@@ -9,6 +9,8 @@ from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Role, Sighting
 from incident_response.domain.severities import Scenario
 
+from .. import tables
+from ..dialect import Many
 from ..tables import FOLLOWS, NOT_CLOSED, OPEN
 from . import incidents
 from .part import Part
@@ -16,11 +18,21 @@ from .reading import select
 from .signals import ADD
 
 _GATHERING = "SELECT pg_advisory_xact_lock(hashtextextended('gathering', 0))"
+_BARRED = "SELECT pg_advisory_xact_lock_shared(hashtextextended('gathering', 0))"
 _OPEN_ON = f"{incidents.SELECT} WHERE {OPEN} AND service {{among:services}} ORDER BY number"
 _OPENED = (
     f"SELECT scenario, service FROM {{s}}incidents WHERE number > :above AND opened_at >= :since AND {OPEN}"
 )
-_ABOVE = f"{incidents.SELECT} WHERE number > :above AND {OPEN} ORDER BY number"
+_ABOVE = f"{incidents.SELECT} WHERE number > :above AND opened_at >= :since AND {OPEN} ORDER BY number"
+_OWE = Many.insert(
+    tables.effects, ("key", "incident", "state", "begun_by", "begun_at", "detail"), "(key) DO NOTHING"
+)
+# Of the latest incidents only: by their index, whatever the database thinks of the order of texts.
+_OWED = (
+    "SELECT detail FROM {s}effects WHERE incident > (SELECT max(number) - 500 FROM {s}incidents) "
+    "AND key = 'gather:' || incident AND begun_at < :before"
+)
+_GATHERED = "DELETE FROM {s}effects WHERE key {among:keys}"
 _FOLLOWED = (
     f"SELECT fingerprint, incident FROM {{s}}signals WHERE fingerprint {{among:fingerprints}} AND {FOLLOWS} "
     f"AND incident IN (SELECT number FROM {{s}}incidents WHERE {OPEN})"
@@ -37,7 +49,8 @@ _MERGED = f"""
         SELECT way.dedup_key, parent.number, parent.merged_into FROM way
         JOIN {{s}}incidents AS parent ON parent.number = way.merged_into
     )
-    SELECT way.dedup_key, way.number FROM way JOIN {{s}}incidents AS parent ON parent.number = way.number
+    SELECT way.dedup_key, way.number, parent.service
+    FROM way JOIN {{s}}incidents AS parent ON parent.number = way.number
     WHERE way.merged_into IS NULL AND parent.{OPEN}
 """
 _OF = select(Sighting, "signals") + "WHERE incident = :number ORDER BY source, fingerprint"
@@ -65,6 +78,10 @@ class Causes(Part):
         if self._dialect.name == "postgresql":  # SQLite has one writer anyway
             self._rows(_GATHERING)
 
+    def bar_gathering(self) -> None:
+        if self._dialect.name == "postgresql":
+            self._first(_BARRED)
+
     def open_on(self, services: Collection[str]) -> Sequence[Incident]:
         return self._records(self._mappers.incident, _OPEN_ON, services=self._codec.among(services))
 
@@ -72,14 +89,28 @@ class Causes(Part):
         found = self._rows(_OPENED, above=above, since=self._codec.moment(since))
         return [(Scenario(scenario), service) for scenario, service in found]
 
-    def open_above(self, above: int) -> Sequence[Incident]:
-        return self._records(self._mappers.incident, _ABOVE, above=above)
+    def open_above(self, above: int, since: datetime) -> Sequence[Incident]:
+        moment = self._codec.moment(since)
+        return self._records(self._mappers.incident, _ABOVE, above=above, since=moment)
+
+    def owe_gathering(self, numbers: Collection[int], now: datetime) -> None:
+        detail = self._codec.document({"numbers": sorted(numbers)})
+        row = {"key": f"gather:{max(numbers)}", "incident": max(numbers), "state": "begun", "detail": detail}
+        self._leave((_OWE, [{**row, "begun_by": "system:grouping", "begun_at": self._codec.moment(now)}]))
+
+    def owed(self, before: datetime) -> Collection[int]:
+        rows = self._rows(_OWED, before=self._codec.moment(before))
+        return {int(n) for (detail,) in rows for n in self._codec.read_document(detail)["numbers"]}
+
+    def gathered(self, numbers: Collection[int]) -> None:
+        self._run(_GATHERED, keys=self._codec.among([f"gather:{number}" for number in numbers]))
 
     def followed(self, fingerprints: Collection[str]) -> Mapping[str, int]:
         return dict(self._rows(_FOLLOWED, fingerprints=self._codec.among(fingerprints)))
 
-    def merged(self, dedup_keys: Collection[str]) -> Mapping[str, int]:
-        return dict(self._rows(_MERGED, keys=self._codec.among(dedup_keys)))
+    def merged(self, dedup_keys: Collection[str]) -> Mapping[str, tuple[int, str]]:
+        rows = self._rows(_MERGED, keys=self._codec.among(dedup_keys))
+        return {key: (number, service) for key, number, service in rows}
 
     def move_signals(self, number: int, to: int, role: Role) -> None:
         mapper = self._mappers.sighting

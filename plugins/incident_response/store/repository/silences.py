@@ -61,10 +61,10 @@ class Silences(Part):
         for one in sorted(held, key=lambda one: one.signal.occurred_at):  # one statement writes a row once
             row = self._held_row(one)
             rows[row["source"], row["fingerprint"]] = row
-        self._write(_HOLD, list(rows.values()))
+        self._write(_HOLD, [rows[key] for key in sorted(rows)])  # see Signals.record
 
     def drop_held(self, keys: Collection[tuple[str, str]]) -> None:
-        for source, identity in keys:
+        for source, identity in sorted(keys):
             self._run(_DROP, source=source, fingerprint=identity)
 
     def lock_held(self, now: datetime, limit: int) -> Sequence[Held]:

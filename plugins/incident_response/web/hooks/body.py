@@ -65,7 +65,8 @@ def parse(body: bytes) -> Any:
         ) from None
     if _deeper_than(value, DEPTH):
         raise unreadable(f"The body is nested deeper than {DEPTH} levels.", "Send flatter details.")
-    return plain(value)
+    # Storable as it is, unless an escape smuggled in what UTF-8 and JSON do not allow.
+    return plain(value) if b"\\u" in body else value
 
 
 def _deeper_than(value: Any, levels: int) -> bool:
