@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 
 _LOOK_AGAIN = 15.0  # seconds: somebody may have changed the row
 _AFTER_ERROR = 5.0
-_NEXT_RUN = timedelta(minutes=1)  # what is due later is left to the next run of the detection's DAG
 _PATIENCE = 30.0  # seconds for all detectors at once; a slower one goes on by itself
 
 
@@ -274,7 +273,7 @@ class PollTrigger(WaitingTrigger):
             poll = next(poll for poll in tx.polls() if poll.name == self.detector)
         if poll.last_started_at and poll.last_started_at >= self._since:
             return Look("reached", f"{self.detector} was polled by {poll.last_by}")
-        if poll.due_at > self._since + _NEXT_RUN:
-            return Look("skipped", f"{self.detector} is due at {poll.due_at:%H:%M:%S} UTC")
+        if poll.due_at > self._since + _ROUND:
+            return Look("skipped", f"{self.detector} is not due before {poll.due_at:%Y-%m-%d %H:%M:%S} UTC")
         # Held by somebody: look whether it came to an end.
         return waiting(now, max(poll.due_at, now + timedelta(seconds=1)))
