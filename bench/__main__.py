@@ -1,4 +1,7 @@
-"""python -m bench [--quick] [intake|hooks|tick]: measure, print a table, write bench/results.json."""
+"""python -m bench [--quick] [intake|hooks|tick]: measure, print a table, write bench/results.json.
+
+What was not measured keeps its figures.
+"""
 
 from __future__ import annotations
 
@@ -49,9 +52,9 @@ def main() -> int:
                 figures += tick.figures(database, url_of, rounds)
     print(table(figures))
     results = REPOSITORY / "bench" / "results.json"
-    results.write_text(
-        json.dumps([figure.as_json() for figure in figures], indent=2, ensure_ascii=False) + "\n"
-    )
+    others = [old for old in json.loads(results.read_text()) if not old["name"].startswith(parts)]
+    measured = [*others, *(figure.as_json() for figure in figures)]
+    results.write_text(json.dumps(measured, indent=2, ensure_ascii=False) + "\n")
     return 0  # a figure is never a failure: machines differ, a person compares
 
 

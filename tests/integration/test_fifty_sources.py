@@ -99,7 +99,7 @@ def _watched(house: Deployment) -> Iterator[list[float]]:
 
     def watch() -> None:
         before = time.monotonic()
-        while not stop.wait(0.2):
+        while not stop.wait(0.1):
             tasks = [key for key in house.running() if key[0] == _DAG]
             now = time.monotonic()
             if tasks:
@@ -139,7 +139,7 @@ def test_with_every_slot_taken_all_are_looked_at_on_time(
     house.until("both slots taken", lambda: len(_sleeping(house)) == 2, 60)
     began = time.monotonic()
     blind = house.until("blindness", lambda: house.of(_DEAD), 60)
-    time.sleep(max(0.0, began + 20 - time.monotonic()))
+    time.sleep(max(0.0, began + 17 - time.monotonic()))
     ended = time.monotonic()
 
     gaps = {

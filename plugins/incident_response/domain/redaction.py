@@ -47,7 +47,10 @@ def redact(text: str) -> str:
 
 def _is_harmless(lowered: str) -> bool:
     """For ASCII only: elsewhere more than one letter counts as an `s` or a `k` when case is ignored."""
-    return not any(sign in lowered for sign in _SIGNS) and not ("@" in lowered and "://" in lowered)
+    for sign in _SIGNS:  # half of what any() takes, four times for each signal of a storm
+        if sign in lowered:
+            return False
+    return not ("@" in lowered and "://" in lowered)
 
 
 def one_line(text: str, limit: int = 300) -> str:
