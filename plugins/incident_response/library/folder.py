@@ -149,20 +149,23 @@ class Library:
         known = self.runbooks()
         services = self.folder / "policy" / "services.yaml"
         named = [
-            *((self._classification, "rules", n, rule) for n, rule in enumerate(self.rules())),
-            *((services, "together", n, rule) for n, rule in enumerate(self.grouping().umbrellas)),
+            *((self._classification, f"rules.{n}", r.name, r.runbook) for n, r in enumerate(self.rules())),
+            *(
+                (services, f"together.{n}", u.name, u.runbook)
+                for n, u in enumerate(self.grouping().umbrellas)
+            ),
         ]
         return [
             located(
                 path,
-                f"{field}.{place}.runbook",
+                f"{place}.runbook",
                 BadInput(
-                    f"rule {rule.name!r} names the runbook {rule.runbook!r}, which is missing or broken; "
+                    f"rule {name!r} names the runbook {runbook!r}, which is missing or broken; "
                     "its incidents go to people at once"
                 ),
             )
-            for path, field, place, rule in named
-            if rule.runbook and rule.runbook not in known
+            for path, place, name, runbook in named
+            if runbook and runbook not in known
         ]
 
     def _runbook_files(self) -> list[Path]:
