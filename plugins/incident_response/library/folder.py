@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from incident_response.domain.classification import Rule, Rules
+from incident_response.domain.classification import Rules
 from incident_response.domain.errors import BadInput, PolicyError
 from incident_response.domain.escalation import EscalationPolicy
-from incident_response.domain.grouping import Grouping, Umbrella
+from incident_response.domain.grouping import Grouping
 from incident_response.domain.runbooks import Runbook
 from incident_response.domain.silences import MaintenanceWindow
 from incident_response.sources.base import Source
@@ -148,21 +148,24 @@ class Library:
         """Rules that name a runbook that does not exist."""
         known = self.runbooks()
         services = self.folder / "policy" / "services.yaml"
-        named: list[tuple[Path, str, int, Rule | Umbrella]] = [
-            *((self._classification, "rules", n, rule) for n, rule in enumerate(self.rules())),
-            *((services, "together", n, rule) for n, rule in enumerate(self.grouping().umbrellas)),
+        named = [
+            *((self._classification, f"rules.{n}", r.name, r.runbook) for n, r in enumerate(self.rules())),
+            *(
+                (services, f"together.{n}", u.name, u.runbook)
+                for n, u in enumerate(self.grouping().umbrellas)
+            ),
         ]
         return [
             located(
                 path,
-                f"{field}.{place}.runbook",
+                f"{place}.runbook",
                 BadInput(
-                    f"rule {rule.name!r} names the runbook {rule.runbook!r}, which is missing or broken; "
+                    f"rule {name!r} names the runbook {runbook!r}, which is missing or broken; "
                     "its incidents go to people at once"
                 ),
             )
-            for path, field, place, rule in named
-            if rule.runbook and rule.runbook not in known
+            for path, place, name, runbook in named
+            if runbook and runbook not in known
         ]
 
     def _runbook_files(self) -> list[Path]:

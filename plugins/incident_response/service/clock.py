@@ -139,3 +139,5 @@ class Clock:
             with self._store.transaction() as tx:
                 tx.beat(Heartbeat(by, now, self._since, {"spooled": self._spool.waiting()}))
             self._last_beat = now
+            # Seldom needed and never due: a process that died between opening incidents and gathering them.
+            self._intake.gathering.gather_owed(now)

@@ -5,8 +5,7 @@ One incident per cause; what was seen before is counted, not repeated.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
@@ -16,7 +15,7 @@ from incident_response.domain.changes import Change
 from incident_response.domain.classification import Classification, Rules
 from incident_response.domain.commands import mitigate, open_incident, reopen, set_severity
 from incident_response.domain.grouping import Grouping
-from incident_response.domain.incidents import Incident, Status
+from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Sighting, Store, Transaction
 from incident_response.domain.signals import Signal
 from incident_response.domain.silences import MaintenanceWindow
@@ -24,11 +23,10 @@ from incident_response.domain.silences import MaintenanceWindow
 from .gathering import Gathering
 from .groups import Group, again, grouped, joined, occurring, proven, sightings
 from .muting import Muting
+from .news import ended, is_working, news_of
 from .placing import Known, Placing
 from .policy_book import PolicyBook
 from .splitting import Splitting
-
-log = logging.getLogger(__name__)
 
 
 class Taken(str, Enum):
@@ -141,7 +139,7 @@ class Intake:
                 # Every happening in it was dealt with before, or is looked at somewhere else.
                 rows += sightings(incident.number, group.quiet)
                 continue
-            if key in news and not _is_working(change.incident):
+            if key in news and not is_working(change.incident):
                 first = news[key][0]
                 change = change.then(
                     partial(reopen, policy=policy, by=f"system:{first.source}", now=now, reason=first.summary)
@@ -177,9 +175,9 @@ class Intake:
         What is over reopens for nothing that is muted, or a consequence of something else: it is placed here.
         """
         tx = work.tx
-        settled = {k: both for k, both in known.items() if not _is_working(both[0])}
+        settled = {k: both for k, both in known.items() if not is_working(both[0])}
         seen = tx.seen(found) if (found := occurring(group for _, group in settled.values())) else ()
-        news = {k: _news(g, i, seen, _ended(tx, i, g)) for k, (i, g) in settled.items()}
+        news = {k: news_of(g, i, seen, ended(tx, i, g)) for k, (i, g) in settled.items()}
         work.taken.update({k: Receipt(settled[k][0].number, Taken.KNOWN) for k in news if not news[k]})
         over = {k: g for k, (i, g) in settled.items() if not i.status.is_open}
         work.placing.ended(over)
@@ -190,10 +188,14 @@ class Intake:
         work.taken.update({k: Receipt(number, Taken.ATTACHED) for k, number in attached.items()})
         return news | dict.fromkeys([*held, *attached], ())
 
-    def _unknown(self, work: _Work, unknown: dict[str, Group]) -> dict[str, Group]:
-        """Causes without an incident of their own; returns those that lost a race and are to be continued."""
+    def _unknown(self, work: _Work, groups: dict[str, Group]) -> dict[str, Group]:
+        """Causes without an incident of their own.
+
+        Returns those to be looked at once more: they lost a race, or were split off from their incident.
+        """
+        unknown, elsewhere = self._merged(work, groups)
         if not unknown:
-            return {}
+            return elsewhere
         seen = work.tx.seen(fingerprints) if (fingerprints := occurring(unknown.values())) else ()
         fresh: dict[str, Group] = {}
         over: dict[str, Group] = {}
@@ -205,33 +207,24 @@ class Intake:
                 fresh[key] = Group(group.found, (*news, *group.quiet))
             else:
                 over[key] = group
-        elsewhere = joined(self._over(work, over), self._merged(work, fresh))
+        self._over(work, over)
         return joined(elsewhere, self._open(work, self._placed(work, fresh))) if fresh else elsewhere
 
-    def _merged(self, work: _Work, groups: dict[str, Group]) -> dict[str, Group]:
-        """Continue those that were merged, taking them out of `groups`; returns what was split off since."""
+    def _merged(self, work: _Work, groups: dict[str, Group]) -> tuple[dict[str, Group], dict[str, Group]]:
+        """Continue those that were merged; returns the others, and what was split off since."""
         merged = work.placing.merged(groups)
-        for key in merged:
-            del groups[key]
         parents = {key: incident for key, (incident, _) in merged.items()}
         kept, elsewhere = _split(work, {key: group for key, (_, group) in merged.items()}, parents)
         self._continue(work, {key: (parents[key], group) for key, group in kept.items()})
-        return elsewhere
+        return _without(groups, merged), elsewhere
 
-    def _over(self, work: _Work, over: dict[str, Group]) -> dict[str, Group]:
-        """What is quiet, or was dealt with before: it may still belong to an incident of another key.
-
-        Returns what was split off from that.
-        """
-        silent = {key: group for key, group in over.items() if not group.firing}
-        elsewhere = self._merged(work, silent)
-        known = {key: group for key, group in over.items() if group.firing}
-        quiet = work.placing.quiet(silent | known)
-        for key in silent | known:
-            reason = Taken.KNOWN if key in known else Taken.NOTHING_OPEN
+    def _over(self, work: _Work, over: dict[str, Group]) -> None:
+        """What is quiet, or was dealt with before: it may still be the end of a consequence."""
+        quiet = work.placing.quiet(over)
+        for key, group in over.items():
+            reason = Taken.KNOWN if group.firing else Taken.NOTHING_OPEN
             found = Receipt(quiet[key], Taken.ATTACHED) if key in quiet else Receipt(None, reason)
             work.taken[key] = found
-        return elsewhere
 
     def _placed(self, work: _Work, fresh: dict[str, Group]) -> dict[str, Group]:
         """Give to other incidents what belongs to them; returns what has to open its own."""
@@ -312,45 +305,3 @@ def _split(
             del kept[key]
             work.taken[key] = Receipt(incident.number, Taken.COUNTED)
     return kept, elsewhere
-
-
-def _is_working(incident: Incident) -> bool:
-    """True while new signals of its cause are expected: not yet mitigated, not resolved."""
-    return incident.status.is_open and incident.status is not Status.MITIGATED
-
-
-def _is_late_news(
-    signal: Signal, event_like: bool, incident: Incident, ended: Mapping[str, datetime]
-) -> bool:
-    """True for what was before the repair, and is told only now: it says nothing against the repair."""
-    if not event_like and not signal.occurrence:
-        # A state fires until it is told that it ended, however often it is told; the latest word counts.
-        return signal.fingerprint in ended and signal.occurred_at <= ended[signal.fingerprint]
-    repaired = incident.mitigated_at or incident.resolved_at
-    began = signal.details.get("since")
-    at = signal.occurred_at if signal.occurrence or not began else datetime.fromisoformat(str(began))
-    return repaired is not None and at < repaired
-
-
-def _news(
-    group: Group,
-    incident: Incident,
-    seen: Collection[tuple[str, str]],
-    ended: Mapping[str, datetime],
-) -> tuple[Signal, ...]:
-    """The firing signals that say that a repair did not last."""
-    return tuple(
-        signal
-        for signal in group.firing
-        if not (signal.occurrence and (signal.fingerprint, signal.occurrence) in seen)
-        and not _is_late_news(signal, group.found.event_like, incident, ended)
-    )
-
-
-def _ended(tx: Transaction, incident: Incident, group: Group) -> dict[str, datetime]:
-    """By fingerprint: when it was told last, before or in this call, that a thing is over."""
-    told = [(s.fingerprint, s.last_at) for s in tx.sightings(incident.number) if not s.firing]
-    found: dict[str, datetime] = {}
-    for fingerprint, at in (*told, *((s.fingerprint, s.occurred_at) for s in group.quiet)):
-        found[fingerprint] = max(at, found.get(fingerprint, at))
-    return found
