@@ -21,6 +21,7 @@ from incident_response.domain.ports import (
     IntegrationKind,
     OutgoingState,
     Parcel,
+    Role,
     Settlement,
     Store,
     Transaction,
@@ -97,6 +98,8 @@ def sightings(draw: st.DrawFn) -> Any:
         occurrence=draw(st.sampled_from(["", "x", "y"])),
         count=draw(st.integers(1, 3)),
         summary=draw(words),
+        role=draw(st.sampled_from(Role)),
+        labels=draw(st.sampled_from([{"alertname": "a"}, {"service": "x"}, {"service": "", "dag_id": "y"}])),
     )
 
 
