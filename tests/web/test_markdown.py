@@ -56,7 +56,9 @@ def test_no_text_makes_other_tags_or_loses_letters(text: str) -> None:
     assert {name for name in re.findall(r"</?(\w+)", shown)} <= ALLOWED | {"ol"}
     assert not re.search(r"<\w+ (?!start=\"\d+\">)", shown)
     bare = re.sub(r"<[^>]*>", "", shown)
-    assert [c for c in text if c in "ab"] == [c for c in re.sub(r"&\w+;", "", bare) if c in "ab"] or "```" in text
+    assert [c for c in text if c in "ab"] == [
+        c for c in re.sub(r"&\w+;", "", bare) if c in "ab"
+    ] or "```" in text
 
 
 def test_every_shipped_runbook_can_be_read() -> None:

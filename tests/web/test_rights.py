@@ -22,6 +22,8 @@ COMMANDS = (
     "say",
     "remediate",
     "review",
+    "merge",
+    "split",
 )
 
 

@@ -12,7 +12,7 @@ from incident_response import bootstrap
 from . import auth, headers, problems
 from .hooks import app as hooks
 from .rendering import pages
-from .routes import assets, board, commands, incident, lost, person_report, report
+from .routes import assets, board, commands, grouping, incident, lost, person_report, report
 
 
 def create_app(
@@ -40,6 +40,7 @@ def create_app(
         assets,
         report,
         commands,
+        grouping,
         incident,
         lost,
     ):  # `lost` takes what is left

@@ -17,7 +17,7 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from . import csrf
+from . import csrf, markdown
 from .assets import Assets
 from .auth import NO_WRITE, Visitor, secret
 from .clockface import Clockface, lateness, length
@@ -43,6 +43,8 @@ class Pages:
         self._templates.filters |= {
             "lasting": length,
             "lateness": lateness,
+            "markdown": markdown.render,
+            "matching": matching,
             "part": lambda text: quote(text, safe=""),
             "pretty": pretty,
         }
@@ -109,6 +111,11 @@ def pretty(value: Any) -> str:
         return value
     short = json.dumps(value, ensure_ascii=False, default=str)
     return short if len(short) <= 100 else json.dumps(value, indent=1, ensure_ascii=False, default=str)
+
+
+def matching(text: str) -> str:
+    """A regular expression for exactly this text, as people would write it."""
+    return re.sub(r"[\\^$.|?*+()\[\]{}]", lambda found: "\\" + found.group(), text)
 
 
 def wants_html(headers: Mapping[str, str]) -> bool:

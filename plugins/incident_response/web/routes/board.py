@@ -25,7 +25,8 @@ def board(services: Services, now: Now, page: ThePage) -> Response:
         totals = tx.totals(now)
         rows = tx.board(_SHOWN)
         lines = view.lines(rows, lambda incident: services.policies.of(tx, incident), waiting, now)
-        recent = tx.recent(now - timedelta(days=7), 10)
+        # A storm's many incidents that became one must not push out what was really resolved.
+        recent = [i for i in tx.recent(now - timedelta(days=7), 60) if i.merged_into is None][:10]
         beats = tx.heartbeats(now - timedelta(days=1))
         polls = tx.polls()
     return page.show(
