@@ -1,8 +1,8 @@
 """What differs between the two databases, so that every statement is written once, in their common SQL.
 
 In a statement `{s}` is the schema, `{lock}` and `{skip}` lock the rows read, `{among:x}` tests membership in
-the set `:x`, `{label:x}` is the value of a label. In a `Many`, `@column` is a value of the row handed in, and `{rows}` stands where PostgreSQL
-reads the rows from.
+the set `:x`, `{label:x}` is the value of a label. In a `Many`, `@column` is a value of the row handed in, and
+`{rows}` stands where PostgreSQL reads the rows from.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Why nobody has been paged yet: a repair, or something worse that may turn out to be the cause, goes first."""
+"""Why nobody has been paged yet: a repair goes first, or something worse may turn out to be the cause."""
 
 from __future__ import annotations
 
