@@ -70,7 +70,7 @@ class Page:
     now: datetime
     zone: str
 
-    def show(self, template: str, **context: Any) -> Response:
+    def show(self, template: str, status: int = 200, **context: Any) -> Response:
         """The whole page; or, with `?live`, only what changes by itself, and 304 while it has not changed."""
         live = "live" in self.request.query_params
         text = self.pages.render(
@@ -84,7 +84,7 @@ class Page:
             **context,
         )
         if not live:
-            return HTMLResponse(text)
+            return HTMLResponse(text, status)
         tag = etag(text)
         headers = {"ETag": tag, "Cache-Control": "private, no-cache", "X-Now": self.now.isoformat()}
         if self.request.headers.get("if-none-match") == tag:
