@@ -31,7 +31,7 @@ def test_all_rules_are_listed_in_order(house: House) -> None:
     assert shown == [(str(place), rule.name) for place, rule in enumerate(rules, 1)]
     row = text.split('class="quiet place">')[1]
     for told in (
-        "<code>alertname=AirflowTaskFailed|AirflowDAGRunFailed</code>",
+        "<code>alertname=AirflowTaskFailed|<wbr>AirflowDAGRunFailed</code>",
         "P2",
         "dag failure",
         "dag-failure-recovery",

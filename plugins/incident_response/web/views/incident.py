@@ -38,13 +38,14 @@ class Rung:
 class Entry:
     """A fact of the timeline; `key` names it in the page, `group` is people, system or signals.
 
-    `other` is the incident that it leads to, None: to none.
+    `other` is the incident that it leads to, None: to none; `lead` says what the text is about.
     """
 
     key: str
     event: TimelineEvent
     group: str
     other: int | None
+    lead: str
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ def sheet(
 def _entries(timeline: Sequence[TimelineEvent]) -> list[Entry]:
     """Newest first; keys count from the oldest, so that they stay when something is added."""
     named = [
-        Entry(f"fact-{number}", event, _group(event), other(event)) for number, event in enumerate(timeline)
+        Entry(f"fact-{number}", event, _group(event), other(event), _lead(event))
+        for number, event in enumerate(timeline)
     ]
     return named[::-1]
 
@@ -128,6 +130,12 @@ def _group(event: TimelineEvent) -> str:
     if event.kind is EventKind.ATTACHED:  # a consequence is a signal, another incident is grouping's work
         return "system" if "merged" in event.data else "signals"
     return "signals" if event.kind in (EventKind.SIGNAL, EventKind.OPENED, EventKind.REOPENED) else "system"
+
+
+def _lead(event: TimelineEvent) -> str:
+    if event.kind is not EventKind.ATTACHED:
+        return ""
+    return "Took over " if "merged" in event.data else "Consequence: "
 
 
 def _ladder(incident: Incident, policy: EscalationPolicy) -> list[Rung]:
