@@ -173,7 +173,7 @@ class Common:
         frame = open_plugin_page(page, airflow, "incidents")
         child = report(frame, "The mails are missing")
 
-        frame.get_by_text("Merge or silence").click()
+        frame.locator("#menu-merge summary").click()
         frame.get_by_label("Merge into").fill("INC-999999")
         frame.get_by_role("button", name=f"Merge INC-{child}").click()
         expect(frame.locator("#sent")).to_contain_text("there is no incident INC-999999")

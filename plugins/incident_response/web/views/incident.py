@@ -8,6 +8,7 @@ from datetime import datetime
 
 from incident_response.domain.changes import OutgoingKind
 from incident_response.domain.escalation import TOP_LEVEL, Cause, EscalationPolicy
+from incident_response.domain.grouping import SEVERAL
 from incident_response.domain.incidents import Incident, Status
 from incident_response.domain.ports import Parcel, Role, Sighting, Transaction
 from incident_response.domain.runbooks import Remediation, Runbook
@@ -16,7 +17,8 @@ from incident_response.domain.timeline import EventKind, TimelineEvent
 from incident_response.domain.timers import Firing, TimerKind
 
 from .due import Due, due
-from .related import Related, other, related
+from .facts import Entry, entries
+from .related import Related, related
 
 # What one page shows at most of each list: it has to stay light on a phone. The report has everything.
 _EVENTS, _SIGNALS, _ROWS = 200, 40, 40
@@ -32,20 +34,6 @@ class Rung:
     reached: bool
     answers_now: bool
     due_at: datetime | None
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A fact of the timeline; `key` names it in the page, `group` is people, system or signals.
-
-    `other` is the incident that it leads to, None: to none; `lead` says what the text is about.
-    """
-
-    key: str
-    event: TimelineEvent
-    group: str
-    other: int | None
-    lead: str
 
 
 @dataclass(frozen=True)
@@ -81,6 +69,11 @@ class Sheet:
     earlier: int
     can: Mapping[str, str]
 
+    @property
+    def can_silence(self) -> bool:
+        """False for an incident that stands for many services: no signal has its name."""
+        return self.incident.service != SEVERAL and self.incident.merged_into is None
+
 
 def sheet(
     tx: Transaction,
@@ -94,7 +87,7 @@ def sheet(
     timeline, parcels = tx.timeline(incident.number), tx.parcels(incident.number)
     remediations = tx.remediations(incident.number)
     dues = [due(timer, incident, policy) for timer in incident.timers]
-    entries = _entries(timeline)
+    facts = entries(timeline)
     return Sheet(
         incident=incident,
         policy=policy,
@@ -109,33 +102,10 @@ def sheet(
         messages=[parcel for parcel in parcels if parcel.outgoing.kind is not OutgoingKind.RUN][::-1][:_ROWS],
         firings=tx.firings(incident.number)[::-1][:_ROWS],
         evidence=[(n, event) for n, event in enumerate(timeline) if event.kind is EventKind.EVIDENCE][::-1],
-        timeline=entries[:_EVENTS],
-        earlier=max(len(entries) - _EVENTS, 0),
+        timeline=facts[:_EVENTS],
+        earlier=max(len(facts) - _EVENTS, 0),
         can=what_can_be_done(incident, remediations, runbook),
     )
-
-
-def _entries(timeline: Sequence[TimelineEvent]) -> list[Entry]:
-    """Newest first; keys count from the oldest, so that they stay when something is added."""
-    named = [
-        Entry(f"fact-{number}", event, _group(event), other(event), _lead(event))
-        for number, event in enumerate(timeline)
-    ]
-    return named[::-1]
-
-
-def _group(event: TimelineEvent) -> str:
-    if event.by_person:
-        return "people"
-    if event.kind is EventKind.ATTACHED:  # a consequence is a signal, another incident is grouping's work
-        return "system" if "merged" in event.data else "signals"
-    return "signals" if event.kind in (EventKind.SIGNAL, EventKind.OPENED, EventKind.REOPENED) else "system"
-
-
-def _lead(event: TimelineEvent) -> str:
-    if event.kind is not EventKind.ATTACHED:
-        return ""
-    return "Took over " if "merged" in event.data else "Consequence: "
 
 
 def _ladder(incident: Incident, policy: EscalationPolicy) -> list[Rung]:
