@@ -166,6 +166,54 @@ class Common:
             colours.add(frame.evaluate("getComputedStyle(document.body).backgroundColor"))
         assert len(colours) == 2
 
+    def test_two_incidents_become_one_inside_the_frame(self, airflow: Airflow, page: Page) -> None:
+        """A wrong number is told, the right one leads to the incident that goes on."""
+        parent = opened(airflow, "The mails are late")
+        log_in(page, airflow, "op")
+        frame = open_plugin_page(page, airflow, "incidents")
+        child = report(frame, "The mails are missing")
+
+        frame.locator("#menu-merge summary").click()
+        frame.get_by_label("Merge into").fill("INC-999999")
+        frame.get_by_role("button", name=f"Merge INC-{child}").click()
+        expect(frame.locator("#sent")).to_contain_text("there is no incident INC-999999")
+        frame.get_by_label("Merge into").fill(parent)
+        frame.get_by_role("button", name=f"Merge INC-{child}").click()
+        expect(frame.locator("#head")).to_contain_text(f"Merged into INC-{parent}")
+        frame.locator("#head").get_by_role("link", name=f"INC-{parent}").click()
+        expect(frame.locator("#merged")).to_contain_text("The mails are missing")
+
+    def test_the_other_pages_are_reached_and_work_inside_the_frame(
+        self, airflow: Airflow, page: Page
+    ) -> None:
+        """A silence is made and ended, a signal is tried, detectors are looked at; then back to the board."""
+        log_in(page, airflow, "op")
+        frame = open_plugin_page(page, airflow, "incidents")
+
+        frame.get_by_role("link", name="Silences").click()
+        frame.get_by_label("What matches").fill("service=(")
+        frame.get_by_label("Reason").fill("a test")
+        frame.get_by_role("button", name="Silence", exact=True).click()
+        expect(frame.locator("#sent")).to_contain_text("is no regular expression")
+        expect(frame.get_by_label("Reason")).to_have_value("a test")
+        frame.get_by_label("What matches").fill("service=nobody-has-it")
+        frame.get_by_role("button", name="Silence", exact=True).click()
+        mine = frame.locator("#lasting li", has_text="service=nobody-has-it")
+        expect(mine).to_contain_text("op · until")
+
+        frame.get_by_role("link", name="Rules").first.click()
+        frame.get_by_label("Labels").fill("alertname=ContainerDown\nservice=nobody-has-it")
+        frame.get_by_role("button", name="What would it do now?").click()
+        expect(frame.locator("#answer")).to_contain_text("It is muted")
+
+        frame.get_by_role("link", name="Silences").click()
+        mine.get_by_role("button", name="End it now").click()
+        expect(mine).to_have_count(0)
+        frame.get_by_role("link", name="Detectors").click()
+        expect(frame.locator("h1")).to_have_text("Detectors")
+        frame.get_by_role("link", name="Incidents").click()
+        expect(frame.locator("h1")).to_have_text("Incidents")
+
     def test_a_hook_takes_what_its_token_sends(self, airflow: Airflow) -> None:
         """From the command line to an incident; neither door opens for the other's key."""
         code, token, told = integrations(airflow, "add", "pushed", "--kind", "alertmanager")

@@ -92,10 +92,12 @@ class Watcher:
 
 
 class House:
-    """Everything wired together; `now` moves only when a test says so."""
+    """Everything wired together; `now` moves only when a test says so.
+
+    `files` spares many houses the reading of include/, which takes longer than all else.
+    """
 
     def __init__(self, files: Library | None = None) -> None:
-        """`files` spares a test with many examples that each of them reads include/ again."""
         self.now = START
         self.store = MemoryStore()
         self.library = files or library()

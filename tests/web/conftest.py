@@ -57,6 +57,16 @@ class House:
         assert number is not None
         return number
 
+    def alert(self, service: str, name: str = "ServiceDown", firing: bool = True, **labels: str) -> int:
+        """The incident to which an alert about a service goes."""
+        labels = {"alertname": name, "service": service, **labels}
+        summary = f"{name} on {service}"
+        receipt = self.services.intake.receive(
+            [Signal("prometheus", labels, summary, self.now, firing)], self.now
+        )[0]
+        assert receipt.incident is not None, receipt
+        return receipt.incident
+
     def later(self, **span: float) -> None:
         """Time passes."""
         self.now += timedelta(**span)

@@ -28,7 +28,7 @@ def test_what_can_be_pressed_follows_the_status(house: House) -> None:
     """Never a button that can only fail."""
     number, lifecycle, client = house.open(), house.services.lifecycle, house.client()
     always = {"say", "review"}
-    working = always | {"assign", "escalate", "severity", "resolve", "remediate"}
+    working = always | {"assign", "escalate", "severity", "resolve", "remediate", "merge"}
 
     assert buttons(client.get(str(number)).text) == working | {"acknowledge"}
     lifecycle.acknowledge(number, "somebody", house.now)

@@ -22,6 +22,8 @@ COMMANDS = (
     "say",
     "remediate",
     "review",
+    "merge",
+    "split",
 )
 
 
@@ -85,7 +87,7 @@ def test_a_viewer_cannot_report(house: House) -> None:
 def test_a_viewer_sees_every_button_disabled_with_the_reason(house: House) -> None:
     """On the board and on the incident's page."""
     number = house.open()
-    for page in ("", f"{number}", "report"):
+    for page in ("", f"{number}", "report", "silences"):
         text = house.client(VIEWER).get(page).text
         main = text[text.index("<main") : text.index("</main>")]
         assert "<button" in main

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from html.parser import HTMLParser
 
 import pytest
 
+from incident_response.domain.ports import IntegrationKind
+from incident_response.domain.signals import Signal
 from incident_response.web.rendering import pages
 from tests.web.conftest import House
 
@@ -34,13 +37,34 @@ class Tags(HTMLParser):
         self._labels -= tag == "label"
 
 
-@pytest.fixture(params=["", "1", "1/report", "report", "2", "nowhere/at/all"])
+PAGES = [
+    "", "1", "1/report", "report", "2", "3", "silences", "silences?service=x", "detectors", "rules",
+    "rules?labels=alertname%3DDown%0Aservice%3Dkeycloak", "rules?labels=wrong",
+]  # fmt: skip
+
+
+@pytest.fixture(params=[*PAGES, "nowhere/at/all"])
 def text(request, house: House) -> str:
     house.open(run_id="r")
     house.services.remediations.evidence(1, "Log", {"tail": "a\nb"}, "system:x", house.now)
     house.services.clock.fire(1, "clock@x", house.now)
     house.services.lifecycle.resolve(house.open("two"), "operator", house.now)
+    fill(house)
     return house.client().get(request.param).text
+
+
+def fill(house: House) -> None:
+    """Something of everything: consequences, a silence that holds, detectors, a webhook."""
+    muting, integrations = house.services.intake.muting, house.services.integrations
+    assert house.alert("lianel_energy", "DatabaseConnectionFailure", severity="P1") == 3
+    house.alert("keycloak")
+    muting.add(["service=quiet"], "a test", "operator", timedelta(hours=1), house.now)
+    signal = Signal("prometheus", {"alertname": "Down", "service": "quiet"}, "down", house.now)
+    house.services.intake.receive([signal], house.now)
+    with house.services.store.transaction() as tx:
+        tx.ensure_polls({"prometheus": timedelta(minutes=1)}, house.now)
+        tx.finish_poll("prometheus", house.now, {}, "does not answer")
+    integrations.add("grafana", IntegrationKind.GRAFANA, {}, "admin", house.now)
 
 
 def test_no_inline_script_and_no_inline_style(text: str) -> None:
@@ -101,6 +125,39 @@ def test_a_page_with_everything_weighs_less_than_150_kb(house: House) -> None:
 
     assert len(files) >= 6
     assert weight < 150_000
+
+
+def test_every_page_leads_to_the_others(house: House) -> None:
+    """One small row; the page one is on is marked."""
+    for here in ("", "silences", "rules", "detectors"):
+        row = house.client().get(here).text.split('<nav class="places"')[1].split("</nav>")[0]
+        assert re.findall(r'href="([^"]*)"', row) == ["./", "silences", "rules", "detectors"]
+        assert re.findall(r'href="([^"]*)" aria-current="page"', row) == [here or "./"]
+
+
+def test_no_page_weighs_more_than_150_kb_in_a_storm(house: House) -> None:
+    """Hundreds of consequences, of muted signals, of detectors."""
+    fill_storm(house)
+    files = ("page.css", "frame.js", "clock.js", "live.js", "sending.js", "keys.js", "icon.svg")
+    shell = sum(len(house.client().get(f"static/{name}").content) for name in files)
+    for page in ("1", "silences", "detectors", "rules"):
+        assert shell + len(house.client().get(page).content) < 150_000, page
+
+
+def fill_storm(house: House) -> None:
+    house.services.intake.muting.add(["service=quiet"], "a test", "operator", timedelta(hours=1), house.now)
+    assert house.alert("lianel_energy", "DatabaseConnectionFailure", severity="P1") == 1
+    signals = [
+        Signal("prometheus", {"alertname": "Down", "service": service, "n": str(n)}, "x" * 200, house.now)
+        for n in range(300)
+        for service in ("quiet", "keycloak")
+    ]
+    house.services.intake.receive(signals, house.now)
+    with house.services.store.transaction() as tx:
+        names = {f"detector-{n}": timedelta(minutes=1) for n in range(60)}
+        tx.ensure_polls(names, house.now)
+        for name in names:
+            tx.finish_poll(name, house.now, {}, "does not answer " * 20)
 
 
 def test_static_files_are_kept_by_their_version(house: House) -> None:

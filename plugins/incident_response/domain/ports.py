@@ -141,6 +141,7 @@ class BoardRow:
     last_signal_at: datetime | None
     last_event: TimelineEvent | None
     remediation: Remediation | None  # the latest
+    behind: int = 0  # things, as labels call them, of which consequences fire
 
 
 class IntegrationKind(str, Enum):

@@ -7,6 +7,12 @@ from dataclasses import dataclass
 
 # The labels in which monitoring systems name what they speak of, the most telling first.
 NAMING = ("service", "container", "container_name", "name", "instance", "target", "database", "job")
+CALLED = (*NAMING, "dag_id")
+
+
+def called(labels: Mapping[str, str]) -> str | None:
+    """What labels call the thing they speak of, before any map; None when they name nothing."""
+    return next((value for label in CALLED if (value := labels.get(label))), None)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from incident_response.domain.ports import Sighting, Store, Transaction
 from incident_response.domain.signals import Signal
 from incident_response.domain.silences import MaintenanceWindow
 
+from .foresight import Foresight, foresee
 from .gathering import Gathering
 from .groups import Group, again, grouped, joined, occurring, proven, sightings
 from .muting import Muting
@@ -102,6 +103,16 @@ class Intake:
     def classify(self, signal: Signal) -> Classification:
         """What the rules in force say of a signal, and nothing else."""
         return self._rules().classify(signal, self._grouping().services.name(signal.labels))
+
+    def foresee(self, signal: Signal, now: datetime) -> Foresight:
+        """What would become of a firing signal now. Nothing is stored."""
+        with self._store.read() as tx:
+            found = self.classify(signal)
+            return foresee(tx, signal, found, self._policies, self._grouping(), self.muting, now)
+
+    def rules(self) -> Rules:
+        """The classification rules in force, in order."""
+        return self._rules()
 
     def _grouped(self, signals: Sequence[Signal]) -> tuple[dict[str, Group], list[str]]:
         rules, services = self._rules(), self._grouping().services

@@ -20,7 +20,7 @@ class PolicyBook:
 
     def for_new(self, tx: Transaction, now: datetime) -> EscalationPolicy:
         """The policy in force, kept in the store so that an incident can carry it."""
-        policy = self._in_force(tx)
+        policy = self.in_force(tx)
         if policy.digest not in self._kept:
             tx.keep_policy(policy.digest, policy.source, now)
             # Marked as known only by the next transaction: this one may still be rolled back.
@@ -29,7 +29,8 @@ class PolicyBook:
             self._known[policy.digest] = policy
         return policy
 
-    def _in_force(self, tx: Transaction) -> EscalationPolicy:
+    def in_force(self, tx: Transaction) -> EscalationPolicy:
+        """The policy in force; nothing is kept, so `tx` may be one that only reads. Raises PolicyError."""
         try:
             return self._policies.current()
         except PolicyError:

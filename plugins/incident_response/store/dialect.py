@@ -1,8 +1,8 @@
 """What differs between the two databases, so that every statement is written once, in their common SQL.
 
 In a statement `{s}` is the schema, `{lock}` and `{skip}` lock the rows read, `{among:x}` tests membership in
-the set `:x`. In a `Many`, `@column` is a value of the row handed in, and `{rows}` stands where PostgreSQL
-reads the rows from.
+the set `:x`, `{label:x}` is the value of a label. In a `Many`, `@column` is a value of the row handed in, and
+`{rows}` stands where PostgreSQL reads the rows from.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 from .codec import Codec, PostgresCodec, SqliteCodec
 
 _AMONG = re.compile(r"\{among:(\w+)\}")
+_LABEL = re.compile(r"\{label:(\w+)\}")
 _PARAMETER = re.compile(r":(\w+)")
 _OF_ROW = re.compile(r"@(\w+)")
 
@@ -76,6 +77,7 @@ class Dialect(ABC):
     def _translate(self, text: str) -> str:
         prefix = f'"{self.schema}".' if self.schema else ""
         text = _AMONG.sub(lambda found: self._among(found.group(1)), text)
+        text = _LABEL.sub(lambda found: self._label(found.group(1)), text)
         for word, meaning in (("{s}", prefix), ("{lock}", self.lock), ("{skip}", self.skip)):
             text = text.replace(word, meaning)
         return _PARAMETER.sub(lambda found: self._parameter(found.group(1)), text)
@@ -85,6 +87,9 @@ class Dialect(ABC):
 
     @abstractmethod
     def _among(self, name: str) -> str: ...
+
+    @abstractmethod
+    def _label(self, name: str) -> str: ...
 
     @abstractmethod
     def _parameter(self, name: str) -> str: ...
@@ -111,6 +116,9 @@ class Sqlite(Dialect):
 
     def _among(self, name: str) -> str:
         return f"IN (SELECT value FROM json_each(:{name}))"  # noqa: S608 -- names of our own
+
+    def _label(self, name: str) -> str:
+        return f"json_extract(labels, '$.{name}')"
 
     def _parameter(self, name: str) -> str:
         return f":{name}"
@@ -140,6 +148,9 @@ class Postgres(Dialect):
 
     def _among(self, name: str) -> str:
         return f"= ANY(:{name})"
+
+    def _label(self, name: str) -> str:
+        return f"labels ->> '{name}'"
 
     def _parameter(self, name: str) -> str:
         return f"%({name})s"

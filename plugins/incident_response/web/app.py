@@ -12,7 +12,19 @@ from incident_response import bootstrap
 from . import auth, headers, problems
 from .hooks import app as hooks
 from .rendering import pages
-from .routes import assets, board, commands, incident, lost, person_report, report
+from .routes import (
+    assets,
+    board,
+    commands,
+    detectors,
+    grouping,
+    incident,
+    lost,
+    person_report,
+    report,
+    rules,
+    silences,
+)
 
 
 def create_app(
@@ -37,9 +49,13 @@ def create_app(
     for routes in (
         board,
         person_report,
+        silences,
+        rules,
+        detectors,
         assets,
         report,
         commands,
+        grouping,
         incident,
         lost,
     ):  # `lost` takes what is left

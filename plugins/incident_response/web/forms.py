@@ -14,7 +14,7 @@ from . import csrf
 from .auth import Operator, secret
 
 LIMIT = 64 * 1024  # bytes of a whole form
-_FIELDS = 30
+_FIELDS = 60  # as many as one page has signals to choose from, and a few
 
 
 async def _checked(request: Request, who: Operator) -> Mapping[str, str]:

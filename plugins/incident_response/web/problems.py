@@ -143,7 +143,7 @@ def answer(request: Request, status: int, title: str, message: str, remedy: str)
     return HTMLResponse(text, status)
 
 
-_TYPED = ("title", "description", "service", "text", "resolution", "reason")
+_TYPED = ("title", "description", "service", "text", "resolution", "reason", "into")
 
 
 def _what_is_kept(request: Request) -> str:

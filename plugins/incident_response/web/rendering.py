@@ -17,7 +17,7 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from . import csrf
+from . import csrf, markdown
 from .assets import Assets
 from .auth import NO_WRITE, Visitor, secret
 from .clockface import Clockface, lateness, length
@@ -43,6 +43,8 @@ class Pages:
         self._templates.filters |= {
             "lasting": length,
             "lateness": lateness,
+            "markdown": markdown.render,
+            "matching": matching,
             "part": lambda text: quote(text, safe=""),
             "pretty": pretty,
         }
@@ -68,7 +70,7 @@ class Page:
     now: datetime
     zone: str
 
-    def show(self, template: str, **context: Any) -> Response:
+    def show(self, template: str, status: int = 200, **context: Any) -> Response:
         """The whole page; or, with `?live`, only what changes by itself, and 304 while it has not changed."""
         live = "live" in self.request.query_params
         text = self.pages.render(
@@ -82,7 +84,7 @@ class Page:
             **context,
         )
         if not live:
-            return HTMLResponse(text)
+            return HTMLResponse(text, status)
         tag = etag(text)
         headers = {"ETag": tag, "Cache-Control": "private, no-cache", "X-Now": self.now.isoformat()}
         if self.request.headers.get("if-none-match") == tag:
@@ -109,6 +111,11 @@ def pretty(value: Any) -> str:
         return value
     short = json.dumps(value, ensure_ascii=False, default=str)
     return short if len(short) <= 100 else json.dumps(value, indent=1, ensure_ascii=False, default=str)
+
+
+def matching(text: str) -> str:
+    """A regular expression for exactly this text, as people would write it."""
+    return re.sub(r"[\\^$.|?*+()\[\]{}]", lambda found: "\\" + found.group(), text)
 
 
 def wants_html(headers: Mapping[str, str]) -> bool:

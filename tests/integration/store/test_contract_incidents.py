@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
 from incident_response.domain.changes import Change
 from incident_response.domain.errors import IllegalTransition, IncidentNotFound, NaiveTime
 from incident_response.domain.incidents import Status
-from incident_response.domain.ports import Store
+from incident_response.domain.ports import Role, Sighting, Store
 from incident_response.domain.runbooks import RemediationState
 
 from .records import (
@@ -284,6 +285,32 @@ def test_the_board_shows_open_incidents_with_what_matters(store: Store):
     assert second.remediation == remediation(2, 2)
     assert (third.signals, third.sources, third.last_event, third.remediation) == (1, 1, None, None)
     assert (first.signals, first.sources, first.last_signal_at) == (0, 0, None)
+
+
+def test_the_board_counts_the_services_behind_an_incident(store: Store):
+    """Each once, as its labels call it, while it fires; an incident's own signals are not behind it."""
+    opened(store, incident(1), incident(2))
+
+    def behind(fingerprint: str, labels: dict[str, str], **fields: Any) -> Sighting:
+        return sighting(1, fingerprint, labels=labels, role=Role.CONSEQUENCE, **fields)
+
+    with store.transaction() as tx:
+        tx.record(
+            [sighting(1, "own", labels={"service": "db"}), sighting(2, "own", labels={"service": "api"})]
+        )
+        tx.record(
+            [
+                behind("a1", {"alertname": "Down", "service": "api", "job": "x"}),
+                behind("a2", {"alertname": "Slow", "service": "api", "job": "y"}),
+                behind("b", {"alertname": "Down", "service": "", "container": 'it\'s "odd" ✓'}),
+                behind("c", {"alertname": "Failed", "dag_id": "sales"}),
+                behind("d", {"alertname": "Nameless"}),
+                behind("e", {"alertname": "Down", "service": "over"}, firing=False),
+                sighting(1, "f", labels={"service": "released"}, role=Role.RELEASED),
+            ]
+        )
+    with store.read() as tx:
+        assert {row.incident.number: row.behind for row in tx.board(10)} == {1: 4, 2: 0}
 
 
 def test_an_exception_leaves_nothing(store: Store):

@@ -106,6 +106,7 @@ def sightings(draw: st.DrawFn) -> Any:
         count=draw(st.integers(1, 3)),
         summary=draw(words),
         role=draw(st.sampled_from(Role)),
+        labels=draw(st.sampled_from([{"alertname": "a"}, {"service": "x"}, {"service": "", "dag_id": "y"}])),
     )
 
 

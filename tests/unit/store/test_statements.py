@@ -24,6 +24,13 @@ def test_sqlite_gets_none_of_them():
     )
 
 
+def test_labels_are_read_inside_of_the_database():
+    """Only their names stand in the statement."""
+    text = "SELECT {label:service} FROM {s}signals"
+    assert Postgres("s").statement(text) == "SELECT labels ->> 'service' FROM \"s\".signals"
+    assert Sqlite().statement(text) == "SELECT json_extract(labels, '$.service') FROM signals"
+
+
 def test_many_rows_are_one_parameter_in_postgres():
     """Their types are those of the table."""
     many = Many.insert(tables.policies, ("digest", "kept_at"), "DO NOTHING")

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import BoardRow, Sighting
+from incident_response.domain.ports import BoardRow, Role, Sighting
 from incident_response.domain.runbooks import Remediation
+from incident_response.domain.services import called
 from incident_response.domain.timeline import TimelineEvent
 from incident_response.domain.timers import Firing
 
@@ -32,6 +33,7 @@ class Reading(Part):
     def _board_row(self, incident: Incident) -> BoardRow:
         sightings, timeline = self.sightings(incident.number), self.timeline(incident.number)
         remediations = self.remediations(incident.number)
+        follow = [s for s in sightings if s.role is Role.CONSEQUENCE and s.firing]
         return BoardRow(
             incident=incident,
             signals=sum(sighting.count for sighting in sightings),
@@ -39,6 +41,7 @@ class Reading(Part):
             last_signal_at=max((sighting.last_at for sighting in sightings), default=None),
             last_event=timeline[-1] if timeline else None,
             remediation=remediations[-1] if remediations else None,
+            behind=len({called(sighting.labels) or sighting.fingerprint for sighting in follow}),
         )
 
     def recent(self, since: datetime, limit: int) -> Sequence[Incident]:

@@ -7,15 +7,18 @@ from dataclasses import fields
 
 from incident_response.domain.ports import BoardRow
 from incident_response.domain.runbooks import Remediation
+from incident_response.domain.services import CALLED
 from incident_response.domain.timeline import TimelineEvent
 
-from ..tables import OPEN
+from ..tables import FOLLOWS, OPEN
 from . import incidents
 from .part import Part
 
 _BOARD = incidents.SELECT + f"WHERE {OPEN} ORDER BY next_due_at IS NULL, next_due_at, number LIMIT :limit"
+_NAMES = ", ".join("nullif({label:" + name + "}, '')" for name in CALLED)
+_BEHIND = f"count(DISTINCT CASE WHEN {FOLLOWS} THEN coalesce({_NAMES}, fingerprint) END)"
 _SIGNALS = (
-    "SELECT incident, sum(count), count(*), max(last_at) FROM {s}signals "
+    "SELECT incident, sum(count), count(*), max(last_at), " + _BEHIND + " FROM {s}signals "
     "WHERE incident {among:numbers} GROUP BY incident"
 )
 
@@ -47,7 +50,7 @@ class Board(Part):
         }
         rows = []
         for incident in found:
-            count, sources, last_at = signals.get(incident.number, (0, 0, None))
+            count, sources, last_at, behind = signals.get(incident.number, (0, 0, None, 0))
             rows.append(
                 BoardRow(
                     incident=incident,
@@ -56,6 +59,7 @@ class Board(Part):
                     last_signal_at=None if last_at is None else self._codec.read_moment(last_at),
                     last_event=events.get(incident.number),
                     remediation=remediations.get(incident.number),
+                    behind=behind,
                 )
             )
         return rows

@@ -11,9 +11,10 @@ from incident_response.domain.incidents import number_of
 from incident_response.domain.severities import Severity
 from incident_response.domain.timeline import EventKind
 from incident_response.service.review import missing_parts
-from incident_response.web.context import Services, ThePage
+from incident_response.web.context import Now, Services, ThePage
 from incident_response.web.rendering import pretty
 from incident_response.web.views.incident import causes, sheet
+from incident_response.web.views.waiting import Waiting
 
 router = APIRouter()
 
@@ -26,12 +27,14 @@ _SAID = {
 
 
 @router.get("/{key}")
-def incident(key: str, services: Services, page: ThePage, said: str = "") -> Response:
+def incident(key: str, services: Services, now: Now, page: ThePage, said: str = "") -> Response:
     """`42`, `INC-42` and `inc-42` name the same page."""
     number = numbered(key)
     with services.store.read() as tx:
         found = tx.get(number)
-        content = sheet(tx, found, services.policies.of(tx, found))
+        runbook = services.library.runbook(found.runbook) if found.runbook else None
+        policy = services.policies.of(tx, found)
+        content = sheet(tx, found, policy, runbook, lambda signal: services.intake.classify(signal).service)
     return page.show(
         "incident.html",
         sheet=content,
@@ -40,6 +43,7 @@ def incident(key: str, services: Services, page: ThePage, said: str = "") -> Res
         severities=list(Severity),
         parts=REVIEW_PARTS,
         missing=missing_parts(found),
+        wait=Waiting.of(services).waits(found, now).value,
         said=_SAID.get(said, ""),
     )
 

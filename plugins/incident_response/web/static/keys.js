@@ -14,7 +14,7 @@
     k: () => go(-1),
     a: () => (current()?.querySelector('form[action$="/acknowledge"] button') || document.getElementById("acknowledge"))?.click(),
     n: () => document.querySelector("#say textarea")?.focus(),
-    b: () => document.querySelector(".crumb a")?.click(),
+    b: () => document.querySelector(".crumb a, .places a")?.click(),
     "?": () => (help.open ? help.close() : help.showModal()),
   };
   document.addEventListener("keydown", (event) => {

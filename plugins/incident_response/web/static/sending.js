@@ -25,7 +25,9 @@
         const kept = typed(form) ? " What you typed is still here." : "";
         const said = (name) => page.querySelector(name)?.textContent || "";
         const otherwise = answer.status === 401 ? "Your login has expired: log in to Airflow in another tab, then press the button again." : `The server answered ${answer.status}.`;
-        complain(`${said("[data-problem]") || otherwise} ${said("[data-remedy]")}${kept}`);
+        const problem = (said("[data-problem]") || otherwise).trim();
+        const remedy = kept && answer.status === 422 ? "" : ` ${said("[data-remedy]")}`; // nobody has to go back
+        complain(`${problem}${/[.!?]$/.test(problem) ? "" : "."}${remedy}${kept}`);
         document.dispatchEvent(new Event("incidents:ask"));
         return;
       }

@@ -14,6 +14,7 @@ from incident_response.domain.timeline import TimelineEvent
 from incident_response.domain.timers import TimerKind
 
 from .due import AUTOMATIC, Due, due
+from .waiting import Wait, Waiting
 
 
 @dataclass(frozen=True)
@@ -35,16 +36,20 @@ class Line:
     automation: str  # what automation is doing about it, "" when a person is needed
     level: str
     signals: int
+    behind: str  # how much trouble follows from it, "" when none does
     last_event: TimelineEvent | None
     due: Due | None
     step: Step
 
 
 def lines(
-    rows: Iterable[BoardRow], policy_of: Callable[[Incident], EscalationPolicy], now: datetime
+    rows: Iterable[BoardRow],
+    policy_of: Callable[[Incident], EscalationPolicy],
+    waiting: Waiting,
+    now: datetime,
 ) -> list[Line]:
     """The open incidents: what needs a person by its next due point, then severity; automation's below."""
-    found = [_line(row, policy_of(row.incident), now) for row in rows]
+    found = [_line(row, policy_of(row.incident), waiting, now) for row in rows]
     return sorted(
         found, key=lambda line: (bool(line.automation), _due_first(line, now), line.incident.number)
     )
@@ -56,8 +61,8 @@ def _due_first(line: Line, now: datetime) -> tuple[bool, datetime, int]:
     return (line.due is None, moment, line.incident.severity.rank)
 
 
-def _line(row: BoardRow, policy: EscalationPolicy, now: datetime) -> Line:
-    incident, automation = row.incident, automation_on(row, now)
+def _line(row: BoardRow, policy: EscalationPolicy, waiting: Waiting, now: datetime) -> Line:
+    incident, automation = row.incident, automation_on(row, waiting, now)
     # An update is nobody's task before somebody has taken the incident.
     early = {TimerKind.UPDATE} if incident.status is Status.TRIGGERED else set()
     timers = [t for t in incident.timers if bool(automation) or t.kind not in AUTOMATIC | early]
@@ -69,24 +74,26 @@ def _line(row: BoardRow, policy: EscalationPolicy, now: datetime) -> Line:
         automation=automation,
         level=policy.level(incident.level).name,
         signals=row.signals,
+        behind=f"{row.behind} service{'s' if row.behind != 1 else ''} behind it" if row.behind else "",
         last_event=row.last_event,
         due=due(timers[0], incident, policy) if timers else None,
         step=next_step(incident, automation, now),
     )
 
 
-def automation_on(row: BoardRow, now: datetime) -> str:
+def automation_on(row: BoardRow, waiting: Waiting, now: datetime) -> str:
     """What automation is doing about an incident that nobody has to look at yet; "" when somebody has to."""
-    incident, remediation = row.incident, row.remediation
-    if incident.status is Status.MITIGATED:
+    if row.incident.status is Status.MITIGATED:
         return "verified, holding"
-    # A page that is due but not sent is a person's business: the clock may be what is broken.
-    waiting = incident.page_at is not None and incident.page_at > now
-    if incident.status is not Status.TRIGGERED or incident.pages or not waiting:
+    wait = waiting.waits(row.incident, now)
+    if wait is Wait.NOTHING:
         return ""
-    if remediation is not None and remediation.state is RemediationState.RUNNING:
+    if row.remediation is not None and row.remediation.state is RemediationState.RUNNING:
         return "repairing"
-    return "runbook starting" if incident.runbook else "waiting"
+    return _WAITS[wait]
+
+
+_WAITS = {Wait.RUNBOOK: "runbook starting", Wait.GROUPING: "grouping waits", Wait.GRACE: "waiting"}
 
 
 def next_step(incident: Incident, automation: str, now: datetime) -> Step:

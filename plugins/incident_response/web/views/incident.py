@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from incident_response.domain.changes import OutgoingKind
 from incident_response.domain.escalation import TOP_LEVEL, Cause, EscalationPolicy
+from incident_response.domain.grouping import SEVERAL
 from incident_response.domain.incidents import Incident, Status
-from incident_response.domain.ports import Parcel, Sighting, Transaction
-from incident_response.domain.runbooks import Remediation
+from incident_response.domain.ports import Parcel, Role, Sighting, Transaction
+from incident_response.domain.runbooks import Remediation, Runbook
+from incident_response.domain.signals import Signal
 from incident_response.domain.timeline import EventKind, TimelineEvent
 from incident_response.domain.timers import Firing, TimerKind
 
 from .due import Due, due
+from .facts import Entry, entries
+from .related import Related, related
 
 # What one page shows at most of each list: it has to stay light on a phone. The report has everything.
 _EVENTS, _SIGNALS, _ROWS = 200, 40, 40
@@ -33,17 +37,8 @@ class Rung:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A fact of the timeline; `key` names it in the page, `group` is people, system or signals."""
-
-    key: str
-    event: TimelineEvent
-    group: str
-
-
-@dataclass(frozen=True)
 class Known:
-    """What we know: the cause, what is affected, who saw it."""
+    """What we know: the cause, what is affected, who saw it. `sightings` are its own signals."""
 
     cause: str
     systems: Sequence[str]
@@ -63,6 +58,8 @@ class Sheet:
     others: Sequence[Due]
     ladder: Sequence[Rung]
     known: Known
+    related: Related
+    runbook: Runbook | None
     remediations: Sequence[Remediation]
     runs: Sequence[Parcel]
     messages: Sequence[Parcel]
@@ -72,41 +69,43 @@ class Sheet:
     earlier: int
     can: Mapping[str, str]
 
+    @property
+    def can_silence(self) -> bool:
+        """False for an incident that stands for many services: no signal has its name."""
+        return self.incident.service != SEVERAL and self.incident.merged_into is None
 
-def sheet(tx: Transaction, incident: Incident, policy: EscalationPolicy) -> Sheet:
-    """Read what the page shows, in one transaction."""
+
+def sheet(
+    tx: Transaction,
+    incident: Incident,
+    policy: EscalationPolicy,
+    runbook: Runbook | None,
+    service_of: Callable[[Signal], str],
+) -> Sheet:
+    """Read what the page shows, in one transaction. `runbook` is the incident's, None: there is none."""
+    sightings = tx.sightings(incident.number)
     timeline, parcels = tx.timeline(incident.number), tx.parcels(incident.number)
     remediations = tx.remediations(incident.number)
     dues = [due(timer, incident, policy) for timer in incident.timers]
-    entries = _entries(timeline)
+    facts = entries(timeline)
     return Sheet(
         incident=incident,
         policy=policy,
         clocks={found.kind: found for found in dues if found.kind in _CLOCKS},
         others=[found for found in dues if found.kind not in (*_CLOCKS, TimerKind.LADDER)],
         ladder=_ladder(incident, policy),
-        known=_known(incident, timeline, tx.sightings(incident.number)),
+        known=_known(incident, timeline, [s for s in sightings if s.role is Role.OWN]),
+        related=related(sightings, timeline, service_of),
+        runbook=runbook,
         remediations=remediations[::-1],
         runs=[parcel for parcel in parcels if parcel.outgoing.kind is OutgoingKind.RUN],
         messages=[parcel for parcel in parcels if parcel.outgoing.kind is not OutgoingKind.RUN][::-1][:_ROWS],
         firings=tx.firings(incident.number)[::-1][:_ROWS],
         evidence=[(n, event) for n, event in enumerate(timeline) if event.kind is EventKind.EVIDENCE][::-1],
-        timeline=entries[:_EVENTS],
-        earlier=max(len(entries) - _EVENTS, 0),
-        can=what_can_be_done(incident, remediations),
+        timeline=facts[:_EVENTS],
+        earlier=max(len(facts) - _EVENTS, 0),
+        can=what_can_be_done(incident, remediations, runbook),
     )
-
-
-def _entries(timeline: Sequence[TimelineEvent]) -> list[Entry]:
-    """Newest first; keys count from the oldest, so that they stay when something is added."""
-    named = [Entry(f"fact-{number}", event, _group(event)) for number, event in enumerate(timeline)]
-    return named[::-1]
-
-
-def _group(event: TimelineEvent) -> str:
-    if event.by_person:
-        return "people"
-    return "signals" if event.kind in (EventKind.SIGNAL, EventKind.OPENED, EventKind.REOPENED) else "system"
 
 
 def _ladder(incident: Incident, policy: EscalationPolicy) -> list[Rung]:
@@ -152,20 +151,25 @@ def _known(incident: Incident, timeline: Sequence[TimelineEvent], sightings: Seq
     )
 
 
-def what_can_be_done(incident: Incident, remediations: Sequence[Remediation]) -> dict[str, str]:
+def what_can_be_done(
+    incident: Incident, remediations: Sequence[Remediation], runbook: Runbook | None
+) -> dict[str, str]:
     """Command → "" when it can be given now, else why not. A command that makes no sense is absent."""
     status, is_open = incident.status, incident.status.is_open
     can = {"note": ""}
     if is_open:
         can |= {"assign": "", "escalate": "", "resolve": "", "update": "", "severity": ""}
+        can |= {"merge": "", "split": ""}
         if status is Status.TRIGGERED:
             can["acknowledge"] = ""
         if status in (Status.TRIGGERED, Status.ACKNOWLEDGED):
             can["investigate"] = ""
-    if incident.runbook and is_open:
+    if incident.runbook and is_open and not (runbook and runbook.written):
         busy = next((r for r in remediations if not r.state.ended), None)
         can["remediate"] = f"{busy.runbook} is {busy.state.value}" if busy else ""
-    if status in (Status.RESOLVED, Status.MITIGATED):
+        if runbook is None:
+            can["remediate"] = f"include/runbooks has no valid runbook {incident.runbook}"
+    if status in (Status.RESOLVED, Status.MITIGATED) and incident.merged_into is None:
         can["reopen"] = ""
     if status is Status.RESOLVED:
         can["close"] = ""

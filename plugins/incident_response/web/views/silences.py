@@ -1,0 +1,53 @@
+"""What is silenced: lasting silences, open maintenance windows, and the signals that they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from incident_response.bootstrap import Services
+from incident_response.domain.ports import Held
+from incident_response.domain.silences import MaintenanceWindow, Matchers, Silence
+
+_MOST = 60  # muted signals on one page
+_FRESH = timedelta(minutes=1)
+
+# Minutes, as a form sends them, and in words.
+LENGTHS = {
+    "30": "30 minutes", "60": "1 hour", "120": "2 hours", "240": "4 hours", "480": "8 hours", "1440": "1 day",
+    "2880": "2 days", "4320": "3 days", "10080": "7 days",
+}  # fmt: skip
+USUAL = "60"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Everything on the page, each with its matchers in words. `held` is (service, muted signal).
+
+    `made` is what the reader has made a moment ago, None: nothing.
+    """
+
+    silences: Sequence[tuple[str, Silence]]
+    made: tuple[str, Silence] | None
+    windows: Sequence[tuple[str, MaintenanceWindow, datetime]]
+    planned: int
+    held: Sequence[tuple[str, Held]]
+    more: bool
+
+
+def shown(services: Services, reader: str, now: datetime) -> Shown:
+    """As it is now."""
+    muting = services.intake.muting
+    silences, windows = muting.lasting(now)
+    named = [(str(Matchers(silence.matchers)), silence) for silence in silences]
+    fresh = [one for one in named if one[1].owner == reader and now - one[1].created_at < _FRESH]
+    held = muting.held(_MOST + 1)
+    return Shown(
+        silences=named,
+        made=max(fresh, key=lambda one: one[1].created_at, default=None),
+        windows=[(str(Matchers(window.matchers)), window, until) for window, until in windows],
+        planned=len(services.library.windows()),
+        held=[(services.intake.classify(one.signal).service, one) for one in held[:_MOST]],
+        more=len(held) > _MOST,
+    )
