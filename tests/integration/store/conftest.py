@@ -66,8 +66,8 @@ def postgres_store(migrated: SqlStore) -> SqlStore:
     with migrated.transaction() as tx:
         tx._run(  # type: ignore[attr-defined]
             "TRUNCATE {s}incidents, {s}events, {s}signals, {s}outbox, {s}firings, {s}remediations, "
-            "{s}effects, {s}polls, {s}heartbeats, {s}policies, {s}integrations, {s}silences, {s}held "
-            "RESTART IDENTITY"
+            "{s}effects, {s}polls, {s}heartbeats, {s}policies, {s}integrations, "
+            "{s}silences, {s}held RESTART IDENTITY"
         )
     return migrated
 

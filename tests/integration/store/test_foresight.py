@@ -29,10 +29,11 @@ def test_each_way_is_foreseen(store: Store):
     assert expected(down("keycloak")) is Expected.OPENED
     with store.read() as tx:
         assert (tx.board(10), tx.latest_policy()) == ([], None)
-    intake.receive([down("lianel_energy", "DatabaseDown"), down("a"), down("b")], NOW)
+    signals = [down("lianel_energy", "DatabaseDown"), down("a"), down("b")]
+    _, parent, child = (receipt.incident or 0 for receipt in intake.receive(signals, NOW))
     assert expected(down("keycloak")) is Expected.ATTACHED
     assert expected(down("a")) is Expected.COUNTED
-    intake.gathering.merge_by_hand(3, 2, "operator", NOW)
-    assert {expected(down("a")), expected(down("b"))} == {Expected.COUNTED, Expected.MERGED}
+    intake.gathering.merge_by_hand(child, parent, "operator", NOW)
+    assert (expected(down("a")), expected(down("b"))) == (Expected.COUNTED, Expected.MERGED)
     intake.muting.add(["service=c"], "a test", "operator", timedelta(hours=1), NOW)
     assert expected(down("c")) is Expected.HELD
