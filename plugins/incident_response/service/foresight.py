@@ -75,17 +75,20 @@ def foresee(
             found, expected, incident, muted, opens, quiet if new else timedelta(), sorted(upstreams)
         )
 
-    if known is not None:
+    if known is not None and known.status.is_open:
         return answer(Expected.REOPENED if _rests(known) else Expected.COUNTED, known)
-    into = tx.merged([found.dedup_key]).get(found.dedup_key)
+    into = tx.merged([found.dedup_key]).get(found.dedup_key) if known is None else None
     if into is not None and into[1] not in upstreams:
         return answer(Expected.MERGED, tx.get(into[0]))
+    # What is over reopens for nothing that is muted, or a consequence of something else.
     if muted is not None:
         return answer(Expected.HELD)
     open_ = tx.open_on({*upstreams, SEVERAL})
     cause = grouping.cause(found, open_)
     if cause is not None:
         return answer(Expected.ATTACHED, cause)
+    if known is not None:
+        return answer(Expected.REOPENED, known)
     shelter = grouping.shelter(found, open_, now)
     if shelter is not None:
         return answer(Expected.SHELTERED, shelter)
