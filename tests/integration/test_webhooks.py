@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -20,12 +22,17 @@ import yaml
 from fastapi import FastAPI
 
 from incident_response import bootstrap
+from incident_response.detectors.prometheus import PrometheusDetector
 from incident_response.domain.incidents import Incident, Status
+from incident_response.domain.pipeline_signals import Attempt, DagFacts, task_failed
 from incident_response.domain.ports import IntegrationKind
 from incident_response.settings import Settings
+from incident_response.sources.prometheus import PrometheusSource
 from incident_response.web.app import create_app
 from tests.support import REPOSITORY
+from tests.support.exporter import Exporter
 from tests.support.processes import Process, free_port
+from tests.support.prometheus import Prometheus
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -257,3 +264,34 @@ def test_nothing_of_it_is_in_any_log(pushed: Pushed) -> None:
     assert "b0dymark" not in text.replace('filter=service="b0dymark"', "")
     for token in pushed.tokens:
         assert token.split("_", 2)[2] not in text
+
+
+def test_one_failure_by_poll_webhook_and_callback_is_one_incident(pushed: Pushed, tmp_path: Path) -> None:
+    """Prometheus fires: it is polled, Alertmanager pushes it, and the pipeline's callback tells, too."""
+    dag, now = "entsoe_ingestion", bootstrap.now
+    rule = {
+        "alert": "AirflowDAGRunFailed",
+        "expr": "airflow_dag_runs_failed > 0",
+        "labels": {"severity": "critical", "component": "airflow"},
+        "annotations": {"summary": "a run failed"},
+    }
+    routed = SimpleNamespace(port=urlsplit(pushed.alertmanager).port)
+    with (
+        Exporter() as exporter,
+        Prometheus(tmp_path, [rule], exporter=exporter, alertmanager=routed) as server,
+    ):
+        exporter.set("airflow_dag_runs_failed", 1, dag_id=dag)
+        until("the webhook", lambda: pushed.incident(dag))
+        source = PrometheusSource.model_validate({"kind": "prometheus", "name": "polled"})
+        seen = PrometheusDetector(source, lambda _: server.connection).poll({}, now())
+    attempt = Attempt(dag, "scheduled__2026-03-01", "load")
+    told = task_failed("callback", attempt, now(), DagFacts.of(["P2"]), exception=RuntimeError("429"))
+    for signal in (*seen.signals, told):
+        pushed.services.intake.receive([signal], now())
+
+    with pushed.services.store.read() as tx:
+        (number,) = [row.incident.number for row in tx.board(100) if row.incident.service == dag]
+        sightings = {sighting.source: sighting for sighting in tx.sightings(number)}
+    assert sightings.keys() == {"alertmanager", "prometheus", "callback"}
+    assert sightings["alertmanager"].fingerprint == sightings["prometheus"].fingerprint
+    assert pushed.incident(dag).runbook == "dag-failure-recovery"  # type: ignore[union-attr]
