@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from incident_response.domain.classification import Rules
 from incident_response.domain.errors import BadInput, PolicyError
@@ -17,17 +17,12 @@ from incident_response.domain.escalation import EscalationPolicy
 from incident_response.domain.grouping import Grouping
 from incident_response.domain.runbooks import Runbook
 from incident_response.domain.silences import MaintenanceWindow
-from incident_response.sources.base import Source
 
-from . import (
-    classification_file,
-    detectors_file,
-    escalation_file,
-    maintenance_file,
-    runbook_file,
-    services_file,
-)
+from . import classification_file, escalation_file, maintenance_file, runbook_file, services_file
 from .yaml_file import located, read
+
+if TYPE_CHECKING:
+    from incident_response.sources.base import Source
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +101,9 @@ class Library:
 
     def sources(self) -> Sequence[Source]:
         """The outside systems that are looked at, likewise."""
+        # Loaded here: all kinds of sources take a tenth of a second, which a failing task does not have.
+        from . import detectors_file
+
         file = detectors_file.DetectorsFile
         found = self._optional("detectors.yaml", file, lambda content: content.sources) or ()
         return tuple(source for source in found if source.enabled)

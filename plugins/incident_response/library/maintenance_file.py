@@ -7,7 +7,6 @@ from datetime import datetime, timezone
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from croniter import CroniterError, croniter
 from pydantic import Field, field_validator
 
 from incident_response.domain.business_hours import Span
@@ -43,6 +42,9 @@ class WindowEntry(Model):
     @field_validator("cron")
     @classmethod
     def _cron(cls, cron: str) -> str:
+        # Loaded where a window is configured: a failing task reads this file, too.
+        from croniter import CroniterError, croniter
+
         # R and H stand for chance: a window would be open now and then.
         if len(cron.split()) != 5 or not croniter.is_valid(cron) or re.search(r"(?i)\b[rh]\b", cron):
             raise ValueError(f"{cron!r} is no cron expression; write for example 0 2 * * 0")

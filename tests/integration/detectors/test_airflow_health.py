@@ -184,6 +184,6 @@ def test_a_metadata_database_that_is_away(
                 cursor.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")
 
     assert signal.labels["service"] == "airflow-metadatabase"
-    assert watch.incident("airflow-metadatabase").severity is Severity.P2
+    assert watch.incident("airflow-metadatabase").severity is Severity.P1  # a database failure
     airflow.start(*_BEATING)
     watch.until("AirflowMetadatabaseDown", firing=False)

@@ -100,7 +100,7 @@ def test_a_killed_container_is_a_service_outage_until_it_runs_again(engine: Dock
     assert signals[0].summary == "Container lianel-energy-service exited with code 137 (SIGKILL)"
     incident = room.incident()
     assert (incident.severity, incident.scenario) == (Severity.P2, Scenario.SERVICE_OUTAGE)
-    assert (incident.service, incident.runbook) == ("energy", "service-restart")
+    assert (incident.service, incident.runbook) == ("lianel-energy-service", "service-restart")
 
     engine.client.containers.get("lianel-energy-service").start()
     assert [(signal.name, signal.firing) for signal in room.look()] == [("ContainerDown", False)]

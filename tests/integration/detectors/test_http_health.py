@@ -166,7 +166,7 @@ def test_a_slow_answer_is_slow_and_not_down(server: WebServer) -> None:
     assert signal.name == "ServiceSlow"
     assert signal.details["threshold_seconds"] == 0.2
     assert "(limit 0.2 s)" in signal.summary
-    assert (room.incident().severity, room.incident().scenario) == (Severity.P3, Scenario.PERFORMANCE)
+    assert (room.incident().severity, room.incident().scenario) == (Severity.P2, Scenario.PERFORMANCE)
     server.status = 503
     assert told(room.look(30)) == [("ServiceUnhealthy", True)]
     server.status, server.delay = 200, 0
