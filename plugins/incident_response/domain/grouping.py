@@ -75,16 +75,21 @@ class Grouping:
 
     def cause(self, found: Classification, open_: Iterable[Incident]) -> Incident | None:
         """The open incident of which this would be a consequence, None: it stands on its own."""
-        upstreams = self.services.upstreams(found.service)
+        return self._deepest(self.services.upstreams(found.service), found.severity, open_)
+
+    def _deepest(
+        self, upstreams: frozenset[str], severity: Severity, open_: Iterable[Incident]
+    ) -> Incident | None:
+        """Of the open incidents of `upstreams` the one that no other explains; none hides what is worse."""
         causes = [
             incident
             for incident in open_
             if incident.service in upstreams
             and _is_working(incident)
-            and not found.severity.worse_than(incident.severity)
+            and not severity.worse_than(incident.severity)
         ]
-        # The one that nothing else among them explains: the deepest.
-        deepest = [c for c in causes if not self.services.upstreams(c.service) & {o.service for o in causes}]
+        names = {cause.service for cause in causes}
+        deepest = [cause for cause in causes if not self.services.upstreams(cause.service) & names]
         return min(deepest or causes, key=lambda incident: incident.number, default=None)
 
     def consequences(self, open_: Sequence[Incident], now: datetime) -> list[tuple[Incident, Incident]]:
@@ -114,15 +119,7 @@ class Grouping:
         if not services or not may_move(umbrella) or now - umbrella.opened_at > self.window:
             return None
         shared = frozenset.intersection(*(self.services.upstreams(name) for name in services))
-        causes = [
-            incident
-            for incident in open_
-            if incident.service in shared
-            and _is_working(incident)
-            and not umbrella.severity.worse_than(incident.severity)
-        ]
-        deepest = [c for c in causes if not self.services.upstreams(c.service) & {o.service for o in causes}]
-        return min(deepest or causes, key=lambda incident: incident.number, default=None)
+        return self._deepest(shared, umbrella.severity, open_)
 
     def standing(self, umbrella: Umbrella, open_: Iterable[Incident], now: datetime) -> Incident | None:
         """Its open incident while that is young, and takes in single ones; None when there is none."""
