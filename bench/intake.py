@@ -51,7 +51,9 @@ def figures(database: str, url: str, rounds: int) -> Iterator[Figure]:
     store = SqlStore(url)
     store.migrate()
     library = Library(REPOSITORY / "include", fresh_for=1.0)
-    intake = Intake(store, library.rules, PolicyBook(library))
+    intake = Intake(
+        store, library.rules, PolicyBook(library), library.grouping, library.windows
+    )  # as bootstrap wires it
     intake.receive([_signal(0, "first", "same")], _START)
     floor = Floor(url)
     schema = "" if url.startswith("sqlite") else "incident_response."

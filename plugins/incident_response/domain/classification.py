@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from .frozen import revived
 from .severities import Scenario, Severity
 from .signals import ALERTNAME, Signal
 
@@ -72,17 +73,18 @@ class Rule:
         texts = self._texts
         values: Mapping[str, str] = {"summary": signal.summary, **labels}
         service = _fill(texts[0], values)
-        return Classification(
-            rule=self.name,
-            severity=_tagged(signal) or self.severity or _labelled(signal) or Severity.P3,
-            scenario=self.scenario,
-            service=service,
-            dedup_key=f"{DEDUP_VERSION}:{self.scenario.value}:{service}:{_fill(texts[1], values)}"[:255],
-            title=_fill(texts[2], values)[:200],
-            runbook=self.runbook,
-            level=self.level,
-            event_like=self.event_like,
-        )
+        found = {
+            "rule": self.name,
+            "severity": _tagged(signal) or self.severity or _labelled(signal) or Severity.P3,
+            "scenario": self.scenario,
+            "service": service,
+            "dedup_key": f"{DEDUP_VERSION}:{self.scenario.value}:{service}:{_fill(texts[1], values)}"[:255],
+            "title": _fill(texts[2], values)[:200],
+            "runbook": self.runbook,
+            "level": self.level,
+            "event_like": self.event_like,
+        }
+        return revived(Classification, found)  # one for each signal of a storm
 
 
 _LAST_RESORT = Rule(name="default")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from operator import attrgetter
 
 from incident_response.domain.classification import Classification
+from incident_response.domain.frozen import revived
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Role, Sighting
 from incident_response.domain.severities import Severity, worst
 from incident_response.domain.signals import Signal
+
+_occurred_at = attrgetter("occurred_at")
 
 
 class Group:
@@ -90,24 +94,25 @@ def occurring(groups: Iterable[Group]) -> set[str]:
 def sightings(incident: int, signals: Sequence[Signal], role: Role = Role.OWN) -> list[Sighting]:
     """One row per (source, fingerprint); repeats within the call add up, the latest one's words count."""
     rows: dict[tuple[str, str], Sighting] = {}
-    for signal in sorted(signals, key=lambda s: s.occurred_at):
+    for signal in sorted(signals, key=_occurred_at):
         key = (signal.source, signal.fingerprint)
         before = rows.get(key)
         repeated = before is not None and signal.occurrence != "" and before.occurrence == signal.occurrence
-        rows[key] = Sighting(
-            incident=incident,
-            source=signal.source,
-            fingerprint=signal.fingerprint,
-            labels=signal.labels,
-            summary=signal.summary,
-            firing=signal.firing,
-            first_at=before.first_at if before else signal.occurred_at,
-            last_at=signal.occurred_at,
-            count=(before.count if before else 0) + (0 if repeated else 1),
-            occurrence=signal.occurrence,
-            details=signal.details,
-            role=role,
-        )
+        values = {
+            "incident": incident,
+            "source": signal.source,
+            "fingerprint": signal.fingerprint,
+            "labels": signal.labels,
+            "summary": signal.summary,
+            "firing": signal.firing,
+            "first_at": before.first_at if before else signal.occurred_at,
+            "last_at": signal.occurred_at,
+            "count": (before.count if before else 0) + (0 if repeated else 1),
+            "occurrence": signal.occurrence,
+            "details": signal.details,
+            "role": role,
+        }
+        rows[key] = revived(Sighting, values)
     return list(rows.values())
 
 

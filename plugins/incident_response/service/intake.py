@@ -130,8 +130,8 @@ class Intake:
             current = tx.lock_current(waiting.keys(), now - window)
             waiting, elsewhere = _split(work, waiting, current)
             self._continue(work, {k: (current[k], g) for k, g in waiting.items() if k in current})
-            waiting = self._unknown(work, {k: g for k, g in waiting.items() if k not in current})
-            waiting = joined(waiting, elsewhere)
+            unknown = {k: g for k, g in waiting.items() if k not in current}
+            waiting = joined(self._unknown(work, unknown), elsewhere) if unknown else elsewhere
 
     def _continue(self, work: _Work, known: Known) -> None:
         """Count signals into incidents that are there; reopen, raise or mitigate where that follows."""
@@ -187,6 +187,8 @@ class Intake:
         """
         tx = work.tx
         settled = {k: both for k, both in known.items() if not is_working(both[0])}
+        if not settled:
+            return {}
         seen = tx.seen(found) if (found := occurring(group for _, group in settled.values())) else ()
         news = {k: news_of(g, i, seen, ended(tx, i, g)) for k, (i, g) in settled.items()}
         work.taken.update({k: Receipt(settled[k][0].number, Taken.KNOWN) for k in news if not news[k]})

@@ -57,6 +57,7 @@ class Mapper(Generic[Record]):
     def __init__(self, record: type[Record], table: Any, codec: Codec) -> None:
         self._record = record
         self.columns = tuple(field.name for field in fields(record))  # type: ignore[arg-type]
+        self._latest: tuple[Sequence[Any], Record] | None = None
         self._write: list[tuple[str, Callable[[Any], Any]]] = []  # only what needs converting
         self._read: list[tuple[str, Callable[[Any], Any]]] = []
         for field in fields(record):  # type: ignore[arg-type]
@@ -76,13 +77,16 @@ class Mapper(Generic[Record]):
         return row
 
     def record(self, row: Sequence[Any]) -> Record:
-        """The record of a row."""
+        """The record of a row. The latest is remembered: a storm reads one incident a thousand times."""
+        if self._latest is not None and self._latest[0] == row:
+            return self._latest[1]
         values = dict(zip(self.columns, row, strict=True))
         for name, convert in self._read:
             value = values[name]
             if value is not None:
                 values[name] = convert(value)
-        return revived(self._record, values)
+        self._latest = row, revived(self._record, values)
+        return self._latest[1]
 
 
 def _converters(
