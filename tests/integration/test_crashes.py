@@ -52,10 +52,16 @@ def site(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFacto
         yield Site(house, store_server, proxy)
 
 
-def test_triggerer_killed_between_two_levels(site: Site) -> None:
+@pytest.fixture
+def turn(request: pytest.FixtureRequest) -> int:
+    """1, and 2 for a second try, which needs names of its own: the first has left its incidents behind."""
+    return int(getattr(request.node, "execution_count", 1))
+
+
+def test_triggerer_killed_between_two_levels(site: Site, turn: int) -> None:
     """The clock and the waiting sensors die with it; the next one goes on where they were."""
     house = site.house
-    number = house.open("killed-triggerer")
+    number = house.open(f"killed-triggerer-{turn}")
     house.until_level(number, 1)
     until_sent(house, number)
 
@@ -71,10 +77,11 @@ def test_triggerer_killed_between_two_levels(site: Site) -> None:
     house.until("a green Level 2", lambda: levels()["level_2_development"]["state"] == "success", 90)
 
 
-@pytest.mark.parametrize(("when", "dag_id"), [("after", "heals"), ("before", "heals_too")])
-def test_worker_killed_in_the_middle_of_the_clear(site: Site, when: str, dag_id: str) -> None:
+@pytest.mark.parametrize("when", ["after", "before"])
+def test_worker_killed_in_the_middle_of_the_clear(site: Site, when: str, turn: int) -> None:
     """Supervisor and task die while the clear is under way: Airflow has done it, or has never seen it."""
     house, proxy = site.house, site.proxy
+    dag_id = f"heals_{when}_{turn}"
     cleared = len(proxy.clears)
     proxy.hold(when)
     house.airflow.trigger(dag_id, run_id="crash")
@@ -94,24 +101,24 @@ def test_worker_killed_in_the_middle_of_the_clear(site: Site, when: str, dag_id:
     assert ("found done after an interruption" in told[0]) == (when == "after")
 
 
-def test_store_killed_for_thirty_seconds(site: Site) -> None:
+def test_store_killed_for_thirty_seconds(site: Site, turn: int) -> None:
     """A target passes and a pipeline fails while it is away; both are dealt with when it is back, once."""
-    house = site.house
+    house, dag_id = site.house, f"heals_later_{turn}"
     cleared = len(site.proxy.clears)
-    number = house.open("killed-store")
+    number = house.open(f"killed-store-{turn}")
     house.until_level(number, 1)
     house.until("its runs", lambda: house.task_instances("incident_escalation", f"INC-{number}"))
 
     site.store_server.kill()
-    house.airflow.trigger("heals_later", run_id="away")
+    house.airflow.trigger(dag_id, run_id="away")
     time.sleep(30)
     site.store_server.start()
 
     house.until_level(number, 2)
-    incident = house.until("the incident of the pipeline", lambda: house.of("heals_later"), 90)
+    incident = house.until("the incident of the pipeline", lambda: house.of(dag_id), 90)
     house.until_status(incident.number, Status.RESOLVED, timeout=180)
     assert len(site.proxy.clears) - cleared == 1
-    assert len(list((house.airflow.folder / "tries" / "heals_later.load" / "away").iterdir())) == 2
+    assert len(list((house.airflow.folder / "tries" / f"{dag_id}.load" / "away").iterdir())) == 2
     expect_each_page_once(house, number)
     expect_each_page_once(house, incident.number)
     house.airflow.wait_run("incident_response", incident.key)

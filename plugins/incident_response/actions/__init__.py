@@ -1,1 +1,1 @@
-"""What the steps of runbooks do. They know Airflow only as a REST API (ports.AirflowRest)."""
+"""What the steps of runbooks do: one family per file, each action with its parameters in `parameters`."""

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from incident_response.clients.sql_engine import engine
 from incident_response.domain.errors import SourceUnavailable
 from incident_response.domain.signals import Signal
 from incident_response.sources.data_checks import AnyCheck, Assertion
 from incident_response.sources.data_quality import DataQualitySource
 
 from .base import Find, Look, SourceDetector
-from .data_engine import engine
 from .data_judgement import judge
 from .data_memory import Kept
 from .data_reading import Broken, Question, Reading, Rows

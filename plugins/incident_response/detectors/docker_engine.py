@@ -7,12 +7,12 @@ from contextlib import closing
 from datetime import datetime
 from typing import Any
 
+from incident_response.clients.docker_api import Engine
 from incident_response.domain.signals import Signal
 from incident_response.domain.times import in_words
 from incident_response.sources.docker_engine import DockerSource, Terms
 
 from .base import Look, SourceDetector
-from .docker_client import Engine
 from .docker_downs import Downs
 from .docker_findings import KIND, evidence, finding, why_down, why_unhealthy
 from .docker_kills import Kills

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
+from incident_response.clients.docker_api import Engine
 from incident_response.domain.errors import SourceUnavailable
 from incident_response.sources.docker_engine import DockerSource
 
-from .docker_client import Engine
 from .docker_findings import is_finished_job
 from .docker_memory import MemoryUse, used
 from .docker_rows import Facts, Row

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
+from incident_response.clients import libpq
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import NotConfigured, SourceUnavailable
 from incident_response.domain.redaction import one_line
 
-from . import libpq
 from .postgres_refusals import Refusal, refusal
 
 

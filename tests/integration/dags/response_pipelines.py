@@ -27,7 +27,8 @@ def _count(name: str, run_id: str) -> int:
     return number
 
 
-for name in ("heals", "heals_too", "heals_later"):
+CRASHES = [f"heals_{when}_{number}" for when in ("after", "before", "later") for number in (1, 2)]
+for name in ("heals", "heals_too", *CRASHES):
     with DAG(name, **ARGUMENTS) as dag:
 
         @task

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from incident_response.detectors.data_engine import engine, url_of
+from incident_response.clients.sql_engine import engine, url_of
 from incident_response.detectors.data_history import History
 from incident_response.detectors.data_judgement import Verdict, judge
 from incident_response.detectors.data_memory import Kept

@@ -13,8 +13,8 @@ import certifi
 import pytest
 from pydantic import ValidationError
 
+from incident_response.clients.docker_api import Engine, engine_url
 from incident_response.detectors import docker_engine
-from incident_response.detectors.docker_client import Engine, engine_url
 from incident_response.detectors.docker_engine import DockerDetector
 from incident_response.detectors.docker_memory import used
 from incident_response.detectors.docker_rows import Row, moment

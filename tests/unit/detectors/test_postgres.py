@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from incident_response.detectors.libpq import bounds, keywords
+from incident_response.clients.libpq import bounds, keywords
 from incident_response.detectors.postgres import PostgresDetector
 from incident_response.detectors.postgres_findings import Finding, Judge
 from incident_response.detectors.postgres_refusals import refusal

@@ -1,0 +1,7 @@
+"""The airflow actions."""
+
+from __future__ import annotations
+
+from .kit import ActionType
+
+ACTIONS: tuple[ActionType, ...] = ()

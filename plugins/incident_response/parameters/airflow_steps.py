@@ -1,0 +1,7 @@
+"""Parameters of the airflow actions."""
+
+from __future__ import annotations
+
+from .base import Parameters
+
+MODELS: tuple[type[Parameters], ...] = ()

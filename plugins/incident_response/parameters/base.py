@@ -1,0 +1,27 @@
+"""Parameters: the base of all models, with what an action may do."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from incident_response.domain.actions import Kind
+
+
+class Parameters(BaseModel):
+    """What a step says under `with`. Unknown fields are errors, because a typo must not be silence.
+
+    The docstring of a subclass is the action's documentation: one line, then details.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    action: ClassVar[str]  # `docker.restart`
+    kind: ClassVar[Kind]
+    waits: ClassVar[bool] = False  # True: what it does takes its time, and its checks are asked for longer
+
+    @property
+    def connections(self) -> tuple[str, ...]:
+        """The Airflow connections it needs, beside those of the package itself."""
+        return ()

@@ -1,0 +1,7 @@
+"""Parameters of the data actions."""
+
+from __future__ import annotations
+
+from .base import Parameters
+
+MODELS: tuple[type[Parameters], ...] = ()
