@@ -1,1 +1,1 @@
-"""Clients of outside systems, shared by detectors and actions: they know connections, nothing of incidents."""
+"""Clients of outside systems, shared by detectors and actions. They know connections, and no incidents."""

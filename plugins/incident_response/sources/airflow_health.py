@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from .base import Length, Source
+from incident_response.lengths import Length
+
+from .base import Source
 
 States = Literal["queued", "scheduled"]
 

@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from .base import Length, Source
+from incident_response.lengths import Length
+
+from .base import Source
 from .matchers import Ignored
 
 

@@ -5,26 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from incident_response.domain.business_hours import Span
-from incident_response.domain.errors import BadInput
+from incident_response.lengths import Length
 
-
-def _length(value: object) -> timedelta:
-    """`30 s`, `5 min`, `2 h`: elapsed time. Raises ValueError, which names the field at its caller's."""
-    if isinstance(value, timedelta):
-        return value
-    try:
-        span = Span.parse(value if isinstance(value, (int, float)) else str(value))
-    except BadInput as error:
-        raise ValueError(str(error)) from None
-    if span.elapsed == timedelta() and not str(value).startswith("0"):
-        raise ValueError(f"{value!r} must be elapsed time, not business time")
-    return span.elapsed
-
-
-Length = Annotated[timedelta, BeforeValidator(_length)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 

@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from .base import Entry, Length, Name
+from incident_response.lengths import Length
+
+from .base import Entry, Name
 from .sql_text import bind_names, reading
 
 AlertName = Annotated[str, Field(pattern=r"^[A-Za-z]\w{0,99}$")]

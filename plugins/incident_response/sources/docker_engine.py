@@ -14,7 +14,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from .base import Entry, Length, Source
+from incident_response.lengths import Length
+
+from .base import Entry, Source
 from .components import Component
 
 # What Docker allows in a name, and `*`, `?`, `[…]` in a pattern.

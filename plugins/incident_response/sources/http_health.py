@@ -10,7 +10,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from .base import Entry, Length, Source
+from incident_response.lengths import Length
+
+from .base import Entry, Source
 from .components import Component
 from .http_statuses import Statuses
 

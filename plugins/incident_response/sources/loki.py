@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from .base import Entry, LabelName, Length, Name, Source
+from incident_response.lengths import Length
+
+from .base import Entry, LabelName, Name, Source
 
 AlertName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$")]
 _WINDOW_AT_END = re.compile(r"\[[^\]\"`]*\]\s*\)*\s*$")

@@ -7,7 +7,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from .base import Entry, Length, Source
+from incident_response.lengths import Length
+
+from .base import Entry, Source
 from .sizes import Size
 
 

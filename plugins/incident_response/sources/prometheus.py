@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from .base import Entry, LabelName, Length, Source
+from incident_response.lengths import Length
+
+from .base import Entry, LabelName, Source
 from .matchers import Ignored
 
 AlertName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,99}$")]
