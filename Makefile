@@ -42,14 +42,14 @@ demo: $(call stamp,$(ONE))
 bench: $(call stamp,$(ONE))
 	@$(call bin,$(ONE))/python -m bench
 
-test: lint tools $(MANY:%=test-%)
-
-test-%: .venv/airflow-%/.installed tools
-	@echo "== tests on Airflow $*"
-	@$(call bin,$*)/python -m pytest $(TESTS) $(PYTEST)
-
-# One version after the other, also under `make -j`: two Airflows at once starve on a small machine.
-test-$(NEWEST): | $(filter-out test-$(NEWEST),$(MANY:%=test-%))
+# On both versions, or on what AIRFLOW, TESTS and PYTEST choose.
+test: lint tools $(foreach version,$(MANY),$(call stamp,$(version)))
+ifeq ($(AIRFLOW)$(PYTEST)$(filter-out tests,$(TESTS)),)
+	@scripts/test-all $(SUPPORTED)
+else
+	@for version in $(MANY); do echo "== tests on Airflow $$version"; \
+	    .venv/airflow-$$version/bin/python -m pytest $(TESTS) $(PYTEST) || exit; done
+endif
 
 # What tests need that is no Python package.
 tools: $(call stamp,$(ONE))

@@ -16,6 +16,8 @@ import pytest
 from tests.conftest import AirflowPool
 from tests.support import REPOSITORY
 
+pytestmark = pytest.mark.whole_airflow
+
 
 @pytest.fixture
 def alone(airflow_pool: AirflowPool) -> None:
@@ -24,6 +26,7 @@ def alone(airflow_pool: AirflowPool) -> None:
 
 
 @pytest.mark.airflow
+@pytest.mark.acceptance
 @pytest.mark.timeout(540)
 @pytest.mark.usefixtures("alone")
 def test_the_demo_ends_as_it_should(tmp_path: Path) -> None:

@@ -17,28 +17,14 @@ import psycopg2
 import pytest
 
 from tests.support import REPOSITORY
-from tests.support.airflow import COMPONENTS, Airflow
+from tests.support.airflow import COMPONENTS, HARNESS, Airflow
 from tests.support.postgres import PostgresServer
 from tests.support.smtp import SmtpServer
-
-HERE = Path(__file__).parent
-OWN = {"project": False, "dags": [HERE / "dags" / "harness_dag.py"], "plugins": [HERE / "harness_plugin.py"]}
 
 pytestmark = pytest.mark.integration
 
 
-@pytest.mark.airflow(database="sqlite", **OWN)
-def test_airflow_on_sqlite_runs_a_dag_to_success(airflow: Airflow) -> None:
-    """All four components are healthy and a run comes through."""
-    airflow.unpause("harness")
-
-    run = airflow.wait_run("harness", airflow.trigger("harness", run_id="a+run~with:odd.characters"))
-
-    assert run["dag_run_id"] == "a+run~with:odd.characters"
-    assert all(airflow.healthy(component) for component in COMPONENTS)
-
-
-@pytest.mark.airflow(**OWN)
+@pytest.mark.airflow(**HARNESS)
 class TestOnPostgres:
     """The simple auth manager, metadata in PostgreSQL: what most tests use."""
 
@@ -84,7 +70,7 @@ class TestOnPostgres:
         see_the_plugin_page(airflow, "admin")
 
 
-@pytest.mark.airflow(auth="fab", **OWN)
+@pytest.mark.airflow(auth="fab", **HARNESS)
 class TestUnderFab:
     """The platform's auth manager."""
 
@@ -102,12 +88,15 @@ class TestUnderFab:
         see_the_plugin_page(airflow, "viewer")
 
 
-@pytest.mark.airflow(database="sqlite", prefix="/airflow", **OWN)
+@pytest.mark.airflow(database="sqlite", prefix="/airflow", **HARNESS)
 @pytest.mark.browser
-def test_airflow_serves_under_a_path(airflow: Airflow) -> None:
-    """As behind a reverse proxy: API, tasks and pages."""
+def test_airflow_on_sqlite_serves_under_a_path(airflow: Airflow) -> None:
+    """As behind a reverse proxy: all four components are healthy; API, tasks and pages."""
     airflow.unpause("harness")
-    airflow.wait_run("harness", airflow.trigger("harness"))
+    run = airflow.wait_run("harness", airflow.trigger("harness", run_id="a+run~with:odd.characters"))
+
+    assert run["dag_run_id"] == "a+run~with:odd.characters"
+    assert all(airflow.healthy(component) for component in COMPONENTS)
     see_the_plugin_page(airflow, "admin")
 
 

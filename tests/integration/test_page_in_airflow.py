@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Frame, Page, expect
 
-from tests.support.airflow import Airflow
+from tests.support.airflow import HARNESS, Airflow
 from tests.support.airflow_config import LOGINS
 from tests.support.browser import chromium, log_in, open_plugin_page
 
@@ -242,17 +242,17 @@ class Common:
         assert token.split("_", 2)[2] not in airflow.logs("api-server")
 
 
-@pytest.mark.airflow
+@pytest.mark.airflow(**HARNESS)
 class TestUnderSimple(Common):
     """The auth manager that comes with Airflow."""
 
 
-@pytest.mark.airflow(auth="fab")
+@pytest.mark.airflow(auth="fab", **HARNESS)
 class TestUnderFab(Common):
     """The platform's auth manager."""
 
 
-@pytest.mark.airflow(database="sqlite", prefix="/airflow")
+@pytest.mark.airflow(database="sqlite", prefix="/airflow", **HARNESS)
 def test_it_works_under_a_path(airflow: Airflow, page: Page) -> None:
     """As behind a reverse proxy: every address is relative."""
     log_in(page, airflow, "op")

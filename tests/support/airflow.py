@@ -30,6 +30,11 @@ COMPONENTS = ("api-server", "scheduler", "triggerer", "dag-processor")
 _HEALTH = {"scheduler": "scheduler", "triggerer": "triggerer", "dag-processor": "dag_processor"}
 
 
+_TESTS = REPOSITORY / "tests" / "integration"
+# A DAG that obeys and a page that says hello: with them one Airflow serves the harness's tests and others.
+HARNESS = {"dags": [_TESTS / "dags" / "harness_dag.py"], "plugins": [_TESTS / "harness_plugin.py"]}
+
+
 class Airflow:
     """Starts on `start` or `with`; ends on `stop`, on leaving `with`, or with the Python that started it.
 
