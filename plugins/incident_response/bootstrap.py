@@ -9,35 +9,51 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from . import settings as configuration
+from .actions.kit import Kit
+from .actions.registry import Actions
 from .airflow_api import AirflowApi
 from .channels.console import Console
 from .channels.dag_runs import DagRuns
 from .channels.smtp_mail import Email
 from .detectors.registry import ALWAYS, Detectors
+from .domain.automation import KILL_SWITCH, Switch
 from .domain.connections import Connection
 from .domain.errors import PolicyError
+from .domain.evidence import EvidenceStore
 from .domain.health import Finding
 from .domain.ports import Store
+from .domain.runbooks import resolved
 from .domain.times import UTC
+from .evidence_folder import EvidenceFolder, Nowhere
 from .library.folder import Library, find_folder
 from .library.templates import Templates
+from .parameters.registry import checked
+from .service import replay as replaying
+from .service.approvals import Approvals
+from .service.automation import Automation
 from .service.clock import Clock
 from .service.delivery import Delivery
 from .service.detection import Detection
 from .service.doctor import Doctor
+from .service.evidence import Evidence
 from .service.intake import Intake
 from .service.integrations import Integrations
 from .service.lifecycle import Lifecycle
 from .service.policy_book import PolicyBook
 from .service.remediation import Remediations
+from .service.replay import Replayed, Stage
 from .service.review import Review
+from .service.running import Running
 from .service.topology import Topology
 from .settings import Settings
 from .spool import FileSpool
+from .store.memory import MemoryStore
 from .store.sql_store import SqlStore
 
+KILL_VARIABLE = "incident_automation"
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -53,6 +69,10 @@ class Services:
     integrations: Integrations
     lifecycle: Lifecycle
     remediations: Remediations
+    running: Running
+    automation: Automation
+    approvals: Approvals
+    evidence: Evidence
     detection: Detection
     delivery: Delivery
     clock: Clock
@@ -74,6 +94,14 @@ def name(part: str) -> str:
     return f"{part}@{socket.gethostname()}:{os.getpid()}"
 
 
+def kill_variable() -> Switch | None:
+    """The Airflow variable that switches all automation off: `off`, `false`, `no` or `0`."""
+    found = configuration.variable(KILL_VARIABLE)
+    if found is None or found.strip().lower() not in ("off", "false", "no", "0"):
+        return None
+    return Switch(KILL_SWITCH, False, f"{KILL_VARIABLE} = {found.strip()}", "an Airflow variable", now())
+
+
 def make_store(settings: Settings) -> SqlStore:
     """The store that the settings name. Opens nothing yet."""
     return SqlStore(settings.store_url, schema=settings.store_schema, timeout=settings.store_timeout)
@@ -85,7 +113,10 @@ def make_library(settings: Settings) -> Library:
 
 
 def build(
-    settings: Settings, connection: Callable[[str], Connection | None], store: Store | None = None
+    settings: Settings,
+    connection: Callable[[str], Connection | None],
+    store: Store | None = None,
+    shelf: EvidenceStore | None = None,
 ) -> Services:
     """All services for these settings."""
     store = store or make_store(settings)
@@ -97,10 +128,14 @@ def build(
     airflow = AirflowApi(lambda: connection(settings.api_conn_id))
     mail = Email(lambda: connection(settings.smtp_conn_id))
     channels = {channel.name: channel for channel in (Console(), mail)}
-    intake = Intake(
-        store, library.rules, policies, Topology(library.grouping, store).current, library.windows
-    )
+    grouping = Topology(library.grouping, store).current
+    intake = Intake(store, library.rules, policies, grouping, library.windows)
     detectors = Detectors(library.sources, connection, airflow, settings)
+    remediations = Remediations(
+        store, policies, library.runbook, intake.muting, library.limits, kill_variable
+    )
+    evidence = Evidence(store, shelf or EvidenceFolder(settings.evidence_url))
+    actions = Actions(Kit(connection, airflow, lambda: grouping().services, detectors, now))
     detection = Detection(store, detectors.current, intake, now)
     delivery = Delivery(store, channels, DagRuns(airflow), renderer)
     return Services(
@@ -111,7 +146,11 @@ def build(
         intake=intake,
         integrations=Integrations(store),
         lifecycle=Lifecycle(store, policies),
-        remediations=Remediations(store, policies, library.runbook),
+        remediations=remediations,
+        running=Running(store, remediations, library.runbook, actions.get, checked, evidence),
+        automation=Automation(store),
+        approvals=Approvals(store, remediations, airflow),
+        evidence=evidence,
         detection=detection,
         delivery=delivery,
         clock=Clock(store, policies, delivery, detection, intake, spool),
@@ -166,7 +205,19 @@ def connections() -> tuple[Sequence[str], Sequence[str]]:
     except PolicyError:  # no include/: the clock says so itself
         sources = ()
     wanted = dict.fromkeys(name for source in sources for name in source.connections)
+    wanted |= dict.fromkeys(_of_checks())
     return needed, [name for name in wanted if name not in needed]
+
+
+def _of_checks() -> list[str]:
+    """The connections of those steps of runbooks that wait in the triggerer."""
+    found: list[str] = []
+    for runbook in services().library.runbooks().values():
+        for step in runbook.steps:
+            if step.checks:
+                parameters = checked(step.action, resolved(step.parameters, runbook.values({})))
+                found += parameters.connections
+    return found
 
 
 def detector_names() -> Sequence[str]:
@@ -176,6 +227,21 @@ def detector_names() -> Sequence[str]:
     except PolicyError:
         sources = ()
     return (*ALWAYS, *(source.name for source in sources))
+
+
+def runbook_schema() -> dict[str, Any]:
+    """The JSON Schema of runbook files."""
+    from .library import runbook_schema as schemas  # only who writes runbooks needs it
+
+    return schemas.schema()
+
+
+def replay(number: int) -> Replayed:
+    """Play a past incident again, in memory: nobody is paged, and what is seen is not kept."""
+    there = services()
+    here = build(there.settings, configuration.connection, MemoryStore(), Nowhere())
+    stage = Stage(here.store, here.intake, here.remediations, here.running)
+    return replaying.replay(there.store, number, stage, now())
 
 
 def report(number: int) -> str:

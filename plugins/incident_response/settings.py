@@ -47,6 +47,11 @@ class Settings:
         "{LOGS}/incident_response_spool",
         "Where signals wait when the store is away. Must be seen by workers and the triggerer alike.",
     )
+    evidence_url: str = _option(
+        "{LOGS}/incident_response_evidence",
+        "Where evidence is kept: a folder that workers and API servers see, or a URL such as "
+        "`s3://aws_default@bucket/incidents`.",
+    )
     callback_timeout: float = _option(
         2.0, "Seconds that a failing task may wait for the store before its signal is spooled.", least=0.1
     )
@@ -169,6 +174,19 @@ def prefetch(found: Mapping[str, Connection | None]) -> None:
     global _only_prefetched
     _prefetched.update(found)
     _only_prefetched = True
+
+
+def variable(name: str) -> str | None:
+    """An Airflow variable, None when there is none. Not for the triggerer: it asks Airflow each time."""
+    if _in_task():
+        from airflow.sdk import Variable
+
+        found = Variable.get(name, default=None)
+    else:
+        from airflow.models.variable import Variable as Model
+
+        found = Model.get(name, default_var=None)
+    return None if found is None else str(found)
 
 
 def connection(conn_id: str) -> Connection | None:

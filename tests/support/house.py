@@ -7,20 +7,24 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from incident_response.domain.errors import DeliveryFailed
+from incident_response.domain.errors import DeliveryFailed, EvidenceUnavailable
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Message, Observation, Parcel
+from incident_response.domain.runbooks import Runbook
 from incident_response.domain.signals import Signal
 from incident_response.library.folder import Library
 from incident_response.library.templates import Templates
+from incident_response.service.automation import Automation
 from incident_response.service.clock import Clock
 from incident_response.service.delivery import Delivery
 from incident_response.service.detection import Detection
+from incident_response.service.evidence import Evidence
 from incident_response.service.intake import Intake
 from incident_response.service.lifecycle import Lifecycle
 from incident_response.service.policy_book import PolicyBook
 from incident_response.service.remediation import Remediations
 from incident_response.service.review import Review
+from incident_response.service.running import Running
 from incident_response.store.memory import MemoryStore
 from tests.support.shipped import INCLUDE, START, library
 
@@ -91,6 +95,26 @@ class Watcher:
         return Observation(self.sees, {"polled": self.polled})
 
 
+@dataclass
+class EvidenceShelf:
+    """Evidence in memory; `broken` makes it fail."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    broken: bool = False
+
+    def keep(self, place: str, content: bytes) -> None:
+        if self.broken:
+            raise EvidenceUnavailable("the disk is full")
+        self.files[place] = content
+
+    def read(self, place: str) -> bytes:
+        return self.files[place]
+
+    def drop(self, places: list[str]) -> None:
+        for place in places:
+            self.files.pop(place, None)
+
+
 class House:
     """Everything wired together; `now` moves only when a test says so.
 
@@ -110,7 +134,23 @@ class House:
             self.store, self.library.rules, self.policies, self.library.grouping, self.library.windows
         )
         self.lifecycle = Lifecycle(self.store, self.policies)
-        self.remediations = Remediations(self.store, self.policies, self.library.runbook)
+        self.books: dict[str, Runbook] = {}  # of a test, before those of the files
+        self.actions: dict[str, Any] = {}
+        self.shelf = EvidenceShelf()
+        find = lambda name: self.books.get(name) or self.library.runbook(name)  # noqa: E731
+        self.remediations = Remediations(
+            self.store, self.policies, find, self.intake.muting, self.library.limits
+        )
+        self.automation = Automation(self.store)
+        evidence = Evidence(self.store, self.shelf)
+        self.running = Running(
+            self.store,
+            self.remediations,
+            find,
+            self.actions.__getitem__,
+            lambda _, given: given,
+            evidence,
+        )
         self.delivery = Delivery(self.store, {"console": self.post}, self.runs, renderer)
         self.detection = Detection(
             self.store, lambda: {"watcher": self.watcher}, self.intake, lambda: self.now

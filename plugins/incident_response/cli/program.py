@@ -9,10 +9,32 @@ from collections.abc import Sequence
 
 from incident_response.domain.errors import IncidentResponseError
 
-from . import causes, checking, classifying, integrations, reporting, silences, upkeep
+from . import (
+    automation,
+    causes,
+    checking,
+    classifying,
+    integrations,
+    replaying,
+    reporting,
+    schema,
+    silences,
+    upkeep,
+)
 
 # In the order in which `--help` names them.
-_GROUPS = (upkeep, checking, classifying, reporting, causes, silences, integrations)
+_GROUPS = (
+    upkeep,
+    checking,
+    classifying,
+    reporting,
+    causes,
+    silences,
+    automation,
+    replaying,
+    integrations,
+    schema,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -68,7 +68,7 @@ class Done:
     """One thing that was done."""
 
     text: str  # one line for the timeline
-    data: Mapping[str, Any] = field(default_factory=dict)  # JSON: what undo needs
+    data: Mapping[str, Any] = field(default_factory=dict)  # JSON, for later steps and for the page
 
 
 class Looking(Protocol):
@@ -111,4 +111,8 @@ class Changing(Protocol):
         """After an interruption: was it done? None: nobody can tell, and a person has to look."""
 
     def undo(self, scene: Scene, planned: Planned, done: Done) -> Done | None:
-        """Put back what was before, as a `restore` step does; None when this cannot be undone."""
+        """Put back what was before, as a `restore` step does; None when this cannot be undone.
+
+        The state before is in `planned.data`: `done.data` is empty when a crash came between the effect and
+        its record. May be called again after an interruption.
+        """

@@ -6,8 +6,9 @@ Every command leaves all due points right, so no caller arms or disarms a timer 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from .changes import Change
 from .classification import Classification
@@ -326,7 +327,13 @@ def review(
 
 
 def request_remediation(
-    incident: Incident, policy: EscalationPolicy, runbook: Runbook, target: str, by: str, now: datetime
+    incident: Incident,
+    policy: EscalationPolicy,
+    runbook: Runbook,
+    target: str,
+    by: str,
+    now: datetime,
+    parameters: Mapping[str, Any] | None = None,
 ) -> Change:
     """Ask for one run of a runbook; the clock starts its DAG run, and pages a person when it does not end
     in time.
@@ -334,7 +341,9 @@ def request_remediation(
     must_be_open(incident)
     attempt = incident.remediations + 1
     run_id = f"{incident.key}-{runbook.name}-{attempt}"
-    asked = Remediation(incident.number, runbook.name, attempt, target, run_id, by, now)
+    asked = Remediation(
+        incident.number, runbook.name, attempt, target, run_id, by, now, parameters=dict(parameters or {})
+    )
     change = Change(incident.evolve(remediations=attempt, remediation_by=now + runbook.time_limit))
     change = change.remediation(asked).event(
         now, EventKind.REMEDIATION, by, f"Runbook {runbook.name} requested, attempt {attempt}", run_id=run_id
@@ -343,7 +352,13 @@ def request_remediation(
 
 
 def remediation_ended(
-    incident: Incident, policy: EscalationPolicy, runbook: Runbook, ended: Remediation, by: str, now: datetime
+    incident: Incident,
+    policy: EscalationPolicy,
+    runbook: Runbook,
+    ended: Remediation,
+    by: str,
+    now: datetime,
+    causes: Collection[str] = (),
 ) -> Change:
     """Take in how a remediation ended: proven → mitigated; failed or unknown → escalate at once; refused →
     page.
@@ -370,7 +385,7 @@ def remediation_ended(
             return change
         return page(change, policy, incident.level, f"not repaired: {ended.reason}", now, now)
     reason = f"runbook {runbook.name} {ended.state.value}: {ended.reason}"[:300]
-    return change.then(lambda i: escalate(i, policy, by, now, to=runbook.escalate_to, reason=reason))
+    return change.then(lambda i: escalate(i, policy, by, now, to=runbook.level(causes), reason=reason))
 
 
 def _arm_ladder(change: Change, policy: EscalationPolicy) -> Change:

@@ -78,9 +78,17 @@ class NotConfigured(IncidentResponseError):
     """A source names an Airflow connection that is not defined; it is looked at as soon as it is."""
 
 
+class EvidenceUnavailable(IncidentResponseError):
+    """The folder of the evidence cannot be written or read; check `evidence_url` in [incident_response]."""
+
+
 class DeliveryFailed(IncidentResponseError):
     """A channel could not deliver a message; it will be tried again."""
 
 
 class Refused(IncidentResponseError):
-    """A guard does not allow this remediation."""
+    """This must not be done; nothing was changed."""
+
+
+class Unknown(IncidentResponseError):
+    """It was interrupted, and nobody can tell what it did; a person has to look."""

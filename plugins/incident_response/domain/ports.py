@@ -7,17 +7,21 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from .automation import Lease, Switch
 from .changes import Change, Outgoing
 from .escalation import EscalationPolicy
 from .incidents import Incident
-from .runbooks import Remediation
+from .runbooks import Remediation, StepResult
 from .severities import Scenario
 from .signals import Signal
 from .silences import Silence
 from .timeline import TimelineEvent
 from .timers import Firing
+
+if TYPE_CHECKING:  # which needs the signals of this module
+    from .evidence import KeptExhibit
 
 # ---------------------------------------------------------------------------------------------- the store
 
@@ -325,6 +329,40 @@ class Transaction(Protocol):
 
     def end_effect(self, key: str, now: datetime, detail: Mapping[str, Any]) -> None:
         """The effect happened: state `done`."""
+
+    # steps of remediations, leases, switches
+    def put_step(self, result: StepResult) -> None:
+        """Insert or update what became of one step, by (incident, attempt, step)."""
+
+    def steps(self, number: int) -> Sequence[StepResult]:
+        """Steps of all remediations of an incident, in the order they began."""
+
+    def add_exhibits(self, exhibits: Sequence[KeptExhibit]) -> None:
+        """Note where evidence is kept; the same one again replaces it."""
+
+    def exhibits(self, number: int) -> Sequence[KeptExhibit]:
+        """The evidence of an incident, oldest first."""
+
+    def lease(self, target: str) -> Lease | None:
+        """Who works on a target, also when the lease has run out; locked until the end of the transaction."""
+
+    def put_lease(self, lease: Lease) -> None:
+        """Take or renew a lease."""
+
+    def free_leases(self, number: int, attempt: int) -> None:
+        """A remediation has ended: its targets are free."""
+
+    def leases(self) -> Sequence[Lease]:
+        """All leases, oldest first."""
+
+    def put_switch(self, switch: Switch) -> None:
+        """Set a switch."""
+
+    def switches(self) -> Sequence[Switch]:
+        """All switches that were ever set, by name."""
+
+    def acted_since(self, since: datetime) -> int:
+        """How many remediations that nobody asked for have begun to act since then."""
 
     # polls, heartbeats, policies
     def ensure_polls(self, intervals: Mapping[str, timedelta], now: datetime) -> None:

@@ -1,32 +1,36 @@
-"""Runbook: a written, executable response; Remediation: one run of it; and the guard that may refuse it."""
+"""Runbook: a written, executable response; Remediation: one run of it, step by step."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from .incidents import Incident
-from .severities import Severity
+from .severities import Scenario, Severity
 
-# Every action a step may name, and whether it changes anything (then a guard has to come before it).
-ACTIONS: Mapping[str, bool] = {
-    "guard": False,
-    "airflow.diagnose": False,
-    "airflow.clear_failed": True,
-    "airflow.await_runs": False,
-    "airflow.verify_green": False,
-}
+_REFERENCE = re.compile(r"\$([a-z][a-z0-9_]*)")
 
 
 class Mode(str, Enum):
     """How far a runbook may go by itself."""
 
     AUTO = "auto"
-    MANUAL = "manual"
-    DRY_RUN = "dry_run"
+    APPROVE = "approve"  # it plans; a person says yes before anything is changed
+    MANUAL = "manual"  # it starts only when a person asks for it
+    DRY_RUN = "dry_run"  # it looks and plans, and changes nothing
+
+
+class Phase(str, Enum):
+    """What a step is for; a runbook goes through them in this order."""
+
+    DIAGNOSE = "diagnose"  # look; what is found is kept before anything is changed
+    CONTAIN = "contain"  # stop it from spreading
+    REPAIR = "repair"  # an ordered ladder: the next attempt only when the one before proved nothing
+    VERIFY = "verify"  # asked after each attempt
+    RESTORE = "restore"  # take back what contained it
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,44 @@ class Step:
     """One step: a name, the action it runs, and the action's parameters."""
 
     name: str
-    action: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    phase: Phase
+    action: str = ""  # empty: it undoes another step
+    parameters: Mapping[str, Any] = field(default_factory=dict)  # `$lines` stands for the runbook's parameter
+    changes: bool = False  # what it does changes something: a guard comes before it
+    checks: bool = False  # what it does is asked again until it knows
+    when: tuple[str, ...] = ()  # only when one of these causes was found; empty: always
+    unless: tuple[str, ...] = ()  # not when one of these was found
+    within: timedelta = timedelta(minutes=1)  # its time; for a check: how long it may take until it is proven
+    goes_on: bool = False  # its error does not end the remediation
+    undoes: str = ""  # the step whose changes it takes back
+
+    def applies(self, causes: Collection[str]) -> bool:
+        """Is it wanted, after these causes were found?"""
+        wanted = not self.when or any(cause in causes for cause in self.when)
+        return wanted and not any(cause in causes for cause in self.unless)
+
+
+def resolved(given: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """A step's parameters with the runbook's in their places. Raises KeyError for one that there is not."""
+    return {name: _resolved(value, values) for name, value in given.items()}
+
+
+def _resolved(value: Any, values: Mapping[str, Any]) -> Any:
+    if isinstance(value, str) and (found := _REFERENCE.fullmatch(value)):
+        return values[found.group(1)]
+    if isinstance(value, Mapping):
+        return resolved(value, values)
+    return [_resolved(item, values) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A parameter of a runbook: a field of its form, with a default."""
+
+    name: str
+    default: Any
+    text: str = ""  # for people
+    schema: Mapping[str, Any] = field(default_factory=dict)  # JSON Schema: type, minimum, maximum, enum
 
 
 @dataclass(frozen=True)
@@ -48,19 +88,50 @@ class Runbook:
     text: str  # Markdown for people: symptoms, cautions, manual fall-back
     steps: tuple[Step, ...]
     mode: Mode = Mode.AUTO
+    modes: Mapping[Severity, Mode] = field(default_factory=dict)  # where a severity has another mode
+    scenarios: tuple[Scenario, ...] = ()  # what it is for: the page offers it for these
+    settings: tuple[Setting, ...] = ()
     most_severe: Severity = Severity.P1  # automation allowed up to this severity
     attempts: int = 2  # per target and window
     window: timedelta = timedelta(hours=6)
     cooldown: timedelta = timedelta(minutes=5)  # pause between two remediations of one target
     time_limit: timedelta = timedelta(hours=2)  # after this a person is paged
+    approve_within: timedelta = timedelta(minutes=15)  # no answer until then: it escalates, and never acts
     max_targets: int = 5  # blast radius of one remediation
     hold_down: timedelta | None = None  # None: the policy's
     escalate_to: int = 2  # level that is paged when it fails (procedures §4.1)
+    escalate_by_cause: Mapping[str, int] = field(default_factory=dict)  # where a cause has another level
 
     @property
     def written(self) -> bool:
         """True for a text without steps: people follow it, and no DAG does."""
         return not self.steps
+
+    def of(self, phase: Phase) -> tuple[Step, ...]:
+        """The steps of a phase, in order."""
+        return tuple(step for step in self.steps if step.phase is phase)
+
+    def step(self, name: str) -> Step | None:
+        """A step by name."""
+        return next((step for step in self.steps if step.name == name), None)
+
+    def mode_for(self, severity: Severity) -> Mode:
+        """How far it may go by itself in an incident of this severity."""
+        return self.modes.get(severity, self.mode)
+
+    def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Its parameters: what a person gave, else the defaults."""
+        return {setting.name: given.get(setting.name, setting.default) for setting in self.settings}
+
+    @property
+    def asks(self) -> bool:
+        """True when a person has to approve it at some severity."""
+        return Mode.APPROVE in (self.mode, *self.modes.values())
+
+    def level(self, causes: Collection[str]) -> int:
+        """Who is paged when it fails: the highest level that a cause names, else its own."""
+        named = [self.escalate_by_cause[cause] for cause in causes if cause in self.escalate_by_cause]
+        return max(named, default=self.escalate_to)
 
 
 class RemediationState(str, Enum):
@@ -94,72 +165,29 @@ class Remediation:
     reason: str = ""
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)  # those that a person gave, by name
+
+
+class StepState(str, Enum):
+    """Where one step of a remediation stands."""
+
+    RUNNING = "running"
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    UNKNOWN = "unknown"  # interrupted, and nobody can tell what it did
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """The guard's answer, always with its named reason."""
+class StepResult:
+    """What became of one step of a remediation; one row, written when it begins and when it ends."""
 
-    allowed: bool
-    reason: str
-    explanation: str
-
-
-def may_run(
-    runbook: Runbook,
-    incident: Incident,
-    remediation: Remediation,
-    history: Sequence[Remediation],
-    targets: int,
-    now: datetime,
-) -> Verdict:
-    """May this remediation act now? `history` holds the earlier ones of the same target, newest first.
-
-    A person who asked for it by name passes mode and flapping, never the limits that protect the platform.
-    """
-    by_person = not remediation.requested_by.startswith("system:")
-    acted = [
-        past for past in history if past.state not in (RemediationState.REQUESTED, RemediationState.REFUSED)
-    ]
-    recent = [past for past in acted if (past.started_at or past.requested_at) > now - runbook.window]
-    last = max((past.ended_at for past in acted if past.ended_at), default=None)
-    if not incident.status.is_open:
-        return Verdict(
-            False, "not open", f"{incident.key} is {incident.status.value}; there is nothing to repair"
-        )
-    if any(past.state is RemediationState.RUNNING for past in history):
-        return Verdict(False, "target busy", f"another remediation is working on {remediation.target}")
-    if runbook.mode is Mode.DRY_RUN:
-        return Verdict(
-            False, "dry run", f"{runbook.name} is in dry_run: it shows what it would do and does nothing"
-        )
-    if runbook.mode is Mode.MANUAL and not by_person:
-        return Verdict(False, "manual", f"{runbook.name} starts only when a person asks for it")
-    if incident.severity.worse_than(runbook.most_severe) and not by_person:
-        return Verdict(
-            False, "severity ceiling", f"{runbook.name} repairs up to {runbook.most_severe.value} by itself"
-        )
-    if incident.flapping and not by_person:
-        return Verdict(False, "flapping", "the trouble came back after it seemed fixed; a person has to look")
-    if targets > runbook.max_targets:
-        return Verdict(
-            False,
-            "blast radius",
-            f"{targets} runs would be touched, {runbook.max_targets} are allowed at once",
-        )
-    if len(recent) >= runbook.attempts:
-        return Verdict(
-            False,
-            "attempts",
-            f"{runbook.name} ran {len(recent)} times on {remediation.target} within {runbook.window}",
-        )
-    if last is not None and now < last + runbook.cooldown:
-        return Verdict(
-            False,
-            "cooldown",
-            f"the last remediation of {remediation.target} ended at {last:%H:%M:%S} UTC, "
-            f"{runbook.cooldown} must pass",
-        )
-    return Verdict(
-        True, "allowed", f"attempt {len(recent) + 1} of {runbook.attempts} on {remediation.target}"
-    )
+    incident: int
+    attempt: int
+    step: str
+    state: StepState
+    started_at: datetime
+    text: str = ""  # for people
+    data: Mapping[str, Any] = field(default_factory=dict)  # a finding's data, a plan, an approval: JSON
+    causes: Mapping[str, Any] = field(default_factory=dict)  # names that were found
+    ended_at: datetime | None = None

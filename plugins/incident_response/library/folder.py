@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from incident_response.domain.automation import Limits
 from incident_response.domain.classification import Rules
 from incident_response.domain.errors import BadInput, PolicyError
 from incident_response.domain.escalation import EscalationPolicy
@@ -18,7 +19,14 @@ from incident_response.domain.grouping import Grouping
 from incident_response.domain.runbooks import Runbook
 from incident_response.domain.silences import MaintenanceWindow
 
-from . import classification_file, escalation_file, maintenance_file, runbook_file, services_file
+from . import (
+    automation_file,
+    classification_file,
+    escalation_file,
+    maintenance_file,
+    runbook_file,
+    services_file,
+)
 from .yaml_file import located, read
 
 if TYPE_CHECKING:
@@ -99,6 +107,11 @@ class Library:
         file = maintenance_file.MaintenanceFile
         return self._optional("maintenance.yaml", file, maintenance_file.windows) or ()
 
+    def limits(self) -> Limits:
+        """What bounds all runbooks together, likewise; without the file the defaults."""
+        file = automation_file.AutomationFile
+        return self._optional("automation.yaml", file, automation_file.limits) or Limits()
+
     def sources(self) -> Sequence[Source]:
         """The outside systems that are looked at, likewise."""
         # Loaded here: all kinds of sources take a tenth of a second, which a failing task does not have.
@@ -135,6 +148,7 @@ class Library:
         self.rules()
         self.grouping()
         self.windows()
+        self.limits()
         self.sources()
         with suppress(PolicyError):  # it is in the entries, too
             self.current()

@@ -26,7 +26,8 @@ def request(number: int, dag_run: Any, now: datetime) -> str:
     if remediations.begin_effect(key, number, person, now) is not None:
         asked = _asked_since(number, person, runbook, dag_run.run_after)
     if asked is None:
-        asked = remediations.request(number, person, now, runbook)
+        given = {name: value for name, value in (dag_run.conf or {}).items() if name != "incident"}
+        asked = remediations.request(number, person, now, runbook, given)
         text = f"{person} started {dag_run.dag_id} by hand"
         remediations.end_effect(
             key, number, text, {"run": dag_run.run_id, "attempt": asked.attempt}, person, now

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from typing import Any
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, BaseOperator, Param
 from airflow.sdk.bases.operator import chain
 
 from incident_response import bootstrap
 from incident_response import settings as configuration
 from incident_response.domain.errors import PolicyError
-from incident_response.domain.runbooks import Runbook
+from incident_response.domain.runbooks import Phase, Runbook, Step
+from incident_response.parameters.base import Parameters
+from incident_response.parameters.registry import MODELS
 
 from . import by_hand, house
-from .steps import ConcludeOperator, make
+from .approval import ApproveOperator
+from .sensors import CheckSensor, VerifySensor
+from .steps import ConcludeOperator, GuardOperator, PlanOperator, StepOperator
 
 log = logging.getLogger(__name__)
 
@@ -41,24 +46,55 @@ def build(runbook: Runbook) -> DAG:
         description=f"{runbook.title} (version {runbook.version}, mode {runbook.mode.value})",
         schedule=None,
         doc_md=_doc(runbook),
-        params={
-            # With a default: on 3.3 a Param without one kills the whole triggerer when a sensor starts there.
-            # A run without an incident fails in its first step, and says so.
-            "incident": Param(
-                None,
-                type=["null", "integer"],
-                minimum=1,
-                title="Incident",
-                description_md="Its number: 42 for `INC-42`.",
-            )
-        },
+        params=_form(runbook),
         **house.rules(),
     ) as dag:
-        steps = [make(step.action, step.name, step.parameters) for step in runbook.steps]
-        actions = {step.name: step.action for step in runbook.steps}
-        name = CONCLUDE if CONCLUDE not in actions else f"{CONCLUDE}_run"
-        chain(*steps, ConcludeOperator(task_id=name, steps=actions))
+        tasks = list(_tasks(runbook))
+        chain(*tasks, ConcludeOperator(task_id=CONCLUDE, steps=[task.task_id for task in tasks]))
     return dag
+
+
+def _tasks(runbook: Runbook) -> Iterator[BaseOperator]:
+    """Look, plan, ask, act and check attempt by attempt, take back."""
+    for step in runbook.of(Phase.DIAGNOSE):
+        yield CheckSensor(step=step) if step.checks else StepOperator(step=step, doc_md=_about(step))
+    rungs = runbook.of(Phase.REPAIR)
+    if rungs:
+        yield PlanOperator(task_id="plan")
+        if runbook.asks:
+            yield ApproveOperator(runbook=runbook)
+        yield GuardOperator(task_id="guard")
+        for step in runbook.of(Phase.CONTAIN):
+            yield StepOperator(step=step, doc_md=_about(step))
+        for number, step in enumerate(rungs, 1):
+            yield StepOperator(step=step, doc_md=_about(step))
+            yield VerifySensor(rung=step.name, last=number == len(rungs))
+    elif runbook.of(Phase.VERIFY):
+        yield VerifySensor(rung="", last=True)
+    for step in runbook.of(Phase.RESTORE):
+        yield StepOperator(step=step, doc_md=f"Takes back what `{step.undoes}` has changed.")
+
+
+def _about(step: Step) -> str:
+    model: type[Parameters] = MODELS[step.action]
+    return f"`{step.action}`: {model.__doc__ or ''}"
+
+
+def _form(runbook: Runbook) -> dict[str, Any]:
+    # With a default: on 3.3 a Param without one kills the whole triggerer when a sensor starts there.
+    # A run without an incident fails in its first step, and says so.
+    incident = Param(
+        None,
+        type=["null", "integer"],
+        minimum=1,
+        title="Incident",
+        description_md="Its number: 42 for `INC-42`.",
+    )
+    settings = {
+        setting.name: Param(setting.default, description_md=setting.text or None, **setting.schema)
+        for setting in runbook.settings
+    }
+    return {"incident": incident, **settings}
 
 
 def _doc(runbook: Runbook) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, TriggerRule
+
+from incident_response.domain.runbooks import Step
 
 from . import compat, triggers
 
@@ -78,10 +80,8 @@ class RemediationSensor(_IncidentSensor):
     trigger_class = triggers.RemediationTrigger
 
 
-class RunSensor(_IncidentSensor):
-    """Green: the DAG runs that this runbook's run works on have ended. Red: not in time."""
-
-    trigger_class = triggers.RunTrigger
+class _RunbookSensor(_IncidentSensor):
+    trigger_class = triggers.CheckTrigger
     # Runbooks have a form. On 3.3.2 a form value that does not fit, in a DAG whose sensors start in the
     # triggerer, kills the whole triggerer, and again after each restart.
     starts_in_triggerer = False
@@ -89,11 +89,32 @@ class RunSensor(_IncidentSensor):
 
     def __init__(self, *, run_id: str = "{{ run_id }}", **kwargs: Any) -> None:
         self.run_id = run_id
+        kwargs.setdefault("trigger_rule", TriggerRule.NONE_FAILED)
         super().__init__(**kwargs)
 
+
+class CheckSensor(_RunbookSensor):
+    """A step that waits for something before anything is changed."""
+
+    def __init__(self, *, step: Step, **kwargs: Any) -> None:
+        self.step = step.name
+        super().__init__(task_id=step.name, **kwargs)
+
     def arguments(self) -> Mapping[str, Any]:
-        """Number and the runbook's own run."""
-        return {"incident": self.incident, "run_id": self.run_id}
+        """Number, the runbook's own run, the step."""
+        return {"incident": self.incident, "run_id": self.run_id, "step": self.step}
+
+
+class VerifySensor(_RunbookSensor):
+    """Green: proven that the trouble is over. Skipped: not by this attempt. Red: not by the last one."""
+
+    def __init__(self, *, rung: str, last: bool, **kwargs: Any) -> None:
+        self.rung, self.last = rung, last
+        super().__init__(task_id=f"verify_{rung}" if rung else "verify", **kwargs)
+
+    def arguments(self) -> Mapping[str, Any]:
+        """Number, the runbook's own run, the attempt that is checked."""
+        return {"incident": self.incident, "run_id": self.run_id, "rung": self.rung, "last": self.last}
 
 
 EVERY = triggers.EVERY

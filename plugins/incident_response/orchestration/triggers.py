@@ -189,51 +189,51 @@ class RemediationTrigger(IncidentTrigger):
         return Look(ends.get(last.state, "failed"), f"{last.run_id} {last.state.value}: {last.reason}")
 
 
-class RunTrigger(WaitingTrigger):
-    """Until the DAG runs that a remediation works on have ended, or the runbook's time is over."""
+class CheckTrigger(WaitingTrigger):
+    """Until a check of a runbook knows: after an attempt (`rung`), or before anything is changed (`step`)."""
 
     lane = lanes.rest
 
-    def __init__(self, incident: str | int, run_id: str) -> None:
+    def __init__(
+        self, incident: str | int, run_id: str, step: str = "", rung: str = "", last: bool = True
+    ) -> None:
         super().__init__()
-        self.incident, self.run_id = incident, run_id
+        self.incident, self.run_id, self.step, self.rung, self.last = incident, run_id, step, rung, last
         self._looks = 0
 
     def arguments(self) -> dict[str, Any]:
-        """Number, and the runbook's own run: it names the remediation."""
-        return {"incident": self.incident, "run_id": self.run_id}
+        """Number, the runbook's own run, and what is checked."""
+        return {
+            "incident": self.incident,
+            "run_id": self.run_id,
+            "step": self.step,
+            "rung": self.rung,
+            "last": self.last,
+        }
 
     def look(self, now: datetime) -> Look:
-        """Ask Airflow for each run; a deleted one has ended, verification will say so."""
-        job = work.job(work.number_in(self.incident), self.run_id)
+        """Ask the checks once."""
+        self._looks += 1
+        if self._looks == 1:
+            # A task that ends before the scheduler knows of its deferral is taken for a killed one.
+            return Look(again=2.0)
+        job = work.job(self.incident, self.run_id)
         if job is None:
             return Look("skipped", f"{self.run_id} is no run of a remediation")
         if job.remediation.state.ended:
             return Look("skipped", f"{self.run_id} {job.remediation.state.value}: {job.remediation.reason}")
-        still = work.unfinished(job)
-        if not still:
-            return Look("reached", "the runs have ended")
-        if now > job.deadline:
-            return Look("failed", f"not ended within {job.runbook.time_limit}: {', '.join(still)}")
-        self._looks += 1
-        return Look(again=2.0 if self._looks < 30 else 10.0)
-
-
-class EndTrigger(RunTrigger):
-    """Until the runs that a remediation is about have ended by themselves; then its step goes on."""
-
-    ends_task = False
-
-    def look(self, now: datetime) -> Look:
-        """A run whose other branches work for long is repaired while they do."""
-        self._looks += 1
-        if self._looks == 1:
-            # A task that goes on before the scheduler knows of its deferral is taken for a killed one.
-            return Look(again=3.0)
-        job = work.job(work.number_in(self.incident), self.run_id)
-        if job is None or job.remediation.state.ended or now > job.patience or not work.unfinished(job):
-            return Look("reached", "the step goes on")
-        return Look(again=1.0)
+        running = bootstrap.services().running
+        if self.step:
+            step = job.runbook.step(self.step)
+            assert step is not None, "the file was changed meanwhile"
+            found, text = running.await_(job, step, now)
+            ends = {True: "reached", False: "reached" if step.goes_on else "failed"}
+        else:
+            found, text = running.check(job, job.runbook.step(self.rung), now)
+            ends = {True: "reached", False: "failed" if self.last else "skipped"}
+        if found is None:
+            return Look(again=2.0 if self._looks < 30 else 10.0)
+        return Look(ends[found], text)
 
 
 _ROUND = timedelta(minutes=1)  # the DAG incident_detection runs as often

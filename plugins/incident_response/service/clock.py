@@ -6,7 +6,7 @@ Nothing that pages a person needs anything else.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -15,6 +15,8 @@ from incident_response.domain.due import fire
 from incident_response.domain.errors import StoreUnavailable
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Heartbeat, Spool, Store, Transaction
+from incident_response.domain.runbooks import RemediationState
+from incident_response.domain.timers import TimerKind
 
 from .delivery import Delivery
 from .detection import Detection
@@ -112,7 +114,22 @@ class Clock:
         policy = self._policies.of(tx, incident)
         whole = Change(incident)
         while (timers := whole.incident.timers) and timers[0].due_at <= now:
+            if timers[0].kind is TimerKind.REMEDIATION:
+                whole = self._given_up(tx, whole, now)
             whole = whole.then(partial(fire, policy=policy, kind=timers[0].kind, by=by, now=now))
+        return whole
+
+    @staticmethod
+    def _given_up(tx: Transaction, whole: Change, now: datetime) -> Change:
+        """No sign of life, or no end in time: nobody knows what these have done; their targets are free."""
+        for asked in tx.remediations(whole.incident.number):
+            if not asked.state.ended:
+                reason = "no sign of life: what it has done is unknown"
+                if asked.state is RemediationState.REQUESTED:
+                    reason = "it did not begin in time; is its DAG paused?"
+                unknown = replace(asked, state=RemediationState.UNKNOWN, reason=reason, ended_at=now)
+                whole = whole.remediation(unknown)
+                tx.free_leases(asked.incident, asked.attempt)
         return whole
 
     def take_spooled(self, now: datetime, files: int = 200) -> int:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from urllib.parse import quote
 
+from incident_response.domain.automation import BREAKER
 from incident_response.domain.errors import (
     AirflowRefused,
     AirflowUnavailable,
@@ -40,8 +41,8 @@ class Doctor:
         self._store, self._library, self._airflow, self._spool = store, library, airflow, spool
 
     def banner(self, now: datetime) -> list[Finding]:
-        """Only what is serious and cheap to know: store, clock, files, outbox."""
-        names = ("store", "clock", "files", "outbox")
+        """Only what is serious and cheap to know."""
+        names = ("store", "clock", "automation", "files", "outbox")
         found = [finding for name in names for finding in self._guarded(name, now)]
         return [finding for finding in found if not finding.ok and finding.serious]
 
@@ -57,6 +58,7 @@ class Doctor:
             "Airflow API": self._check_login,
             "DAGs": self._check_dags,
             "clock": lambda: self._check_clock(now),
+            "automation": self._check_automation,
             "spool": self._check_spool,
             "outbox": lambda: self._check_outbox(now),
             "detectors": self._check_detectors,
@@ -139,6 +141,16 @@ class Doctor:
             "until then run `python -m incident_response tick --forever` beside Airflow",
             serious=True,
         )
+
+    def _check_automation(self) -> Iterator[Finding]:
+        with self._store.read() as tx:
+            off = [switch for switch in tx.switches() if not switch.enabled]
+        for switch in off:
+            who = "the breaker opened" if switch.name == BREAKER else f"{switch.set_by} switched it off"
+            text = f"runbooks change nothing: {who} at {switch.set_at:%Y-%m-%d %H:%M} UTC, {switch.reason}"
+            yield Finding("automation", False, text, "switch it on on the page Automation", serious=True)
+        if not off:
+            yield Finding("automation", True, "runbooks may act, each within its limits")
 
     def _check_spool(self) -> Iterator[Finding]:
         waiting = self._spool.waiting()

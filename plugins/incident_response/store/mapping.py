@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
+from incident_response.domain.automation import Lease, Switch
 from incident_response.domain.changes import Outgoing, OutgoingKind
+from incident_response.domain.evidence import KeptExhibit
 from incident_response.domain.frozen import revived
 from incident_response.domain.incidents import Incident, Status
 from incident_response.domain.ports import (
@@ -21,7 +23,7 @@ from incident_response.domain.ports import (
     Role,
     Sighting,
 )
-from incident_response.domain.runbooks import Remediation, RemediationState
+from incident_response.domain.runbooks import Remediation, RemediationState, StepResult, StepState
 from incident_response.domain.severities import Scenario, Severity
 from incident_response.domain.silences import Silence
 from incident_response.domain.timeline import EventKind, TimelineEvent
@@ -41,6 +43,7 @@ _ENUMS: dict[str, type[Enum]] = {
         Scenario,
         Status,
         RemediationState,
+        StepState,
         EventKind,
         TimerKind,
         OutgoingKind,
@@ -124,6 +127,10 @@ class Mappers:
         self.silence = Mapper(Silence, tables.silences, codec)
         self.heartbeat = Mapper(Heartbeat, tables.heartbeats, codec)
         self.integration = Mapper(Integration, tables.integrations, codec)
+        self.step = Mapper(StepResult, tables.steps, codec)
+        self.exhibit = Mapper(KeptExhibit, tables.exhibits, codec)
+        self.lease = Mapper(Lease, tables.leases, codec)
+        self.switch = Mapper(Switch, tables.switches, codec)
 
     def incident_row(self, incident: Incident) -> dict[str, Any]:
         """With the earliest of its due points, which is what the clock looks for."""

@@ -171,7 +171,9 @@ remediations = Table(
     _moment("requested_at"),
     *map(_text, ("state", "reason")),
     *map(_maybe_moment, ("started_at", "ended_at")),
+    Column("parameters", DOCUMENT, nullable=False, server_default="{}"),
     Index("ix_remediations_target", "target", "runbook"),
+    Index("ix_remediations_started", "started_at"),
 )
 
 effects = Table(
@@ -185,6 +187,51 @@ effects = Table(
     _maybe_moment("done_at"),
     _document("detail"),
     Index("ix_effects_incident", "incident"),
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    _incident(primary_key=True),
+    Column("attempt", Integer(), primary_key=True, autoincrement=False),
+    Column("step", Text(), primary_key=True),
+    _text("state"),
+    _moment("started_at"),
+    _text("text"),
+    _document("data"),
+    _document("causes"),
+    _maybe_moment("ended_at"),
+)
+
+exhibits = Table(
+    "exhibits",
+    metadata,
+    _incident(primary_key=True),
+    Column("attempt", Integer(), primary_key=True, autoincrement=False),
+    Column("step", Text(), primary_key=True),
+    Column("name", Text(), primary_key=True),
+    *map(_text, ("media", "place")),
+    _count("size"),
+    _moment("kept_at"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("target", Text(), primary_key=True),
+    _incident(),
+    _count("attempt"),
+    *map(_moment, ("taken_at", "expires_at")),
+    Index("ix_leases_incident", "incident"),
+)
+
+switches = Table(
+    "switches",
+    metadata,
+    Column("name", Text(), primary_key=True),
+    _flag("enabled"),
+    *map(_text, ("reason", "set_by")),
+    _moment("set_at"),
 )
 
 polls = Table(

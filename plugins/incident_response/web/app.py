@@ -14,6 +14,7 @@ from .hooks import app as hooks
 from .rendering import pages
 from .routes import (
     assets,
+    automation,
     board,
     commands,
     detectors,
@@ -52,6 +53,7 @@ def create_app(
         silences,
         rules,
         detectors,
+        automation,
         assets,
         report,
         commands,

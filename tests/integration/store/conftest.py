@@ -67,7 +67,7 @@ def postgres_store(migrated: SqlStore) -> SqlStore:
         tx._run(  # type: ignore[attr-defined]
             "TRUNCATE {s}incidents, {s}events, {s}signals, {s}outbox, {s}firings, {s}remediations, "
             "{s}effects, {s}polls, {s}heartbeats, {s}policies, {s}integrations, "
-            "{s}silences, {s}held RESTART IDENTITY"
+            "{s}silences, {s}held, {s}steps, {s}exhibits, {s}leases, {s}switches RESTART IDENTITY"
         )
     return migrated
 

@@ -151,12 +151,15 @@ def test_a_store_of_an_earlier_version_is_brought_up_to_date(url: str):
     first.migrate()
     opened(first, incident(1))
     first.close()
-    place = f"{schema_of(url)}.integrations" if schema_of(url) else "integrations"
+    prefix = f"{schema_of(url)}." if schema_of(url) else ""
     engine = create_engine(url)
     with engine.begin() as connection:
-        connection.execute(text(f"DROP TABLE {place}"))
+        for table in ("steps", "exhibits", "leases", "switches"):
+            connection.execute(text(f"DROP TABLE {prefix}{table}"))
+        connection.execute(text(f"DROP INDEX {prefix}ix_remediations_started"))
+        connection.execute(text(f"ALTER TABLE {prefix}remediations DROP COLUMN parameters"))
     engine.dispose()
-    set_version(url, "v0002")
+    set_version(url, "v0003")
 
     store = SqlStore(url)
     if schema_of(url):
@@ -165,7 +168,7 @@ def test_a_store_of_an_earlier_version_is_brought_up_to_date(url: str):
         assert store.migrate() == HEAD
     with store.read() as tx:
         assert tx.get(1) == incident(1)
-        assert tx.integrations() == []
+        assert tx.switches() == []
     store.close()
 
 

@@ -54,8 +54,9 @@ class Housekeeping(Part):
             lambda _, i: i.status is Status.CLOSED and i.closed_at is not None and i.closed_at < before,
         )
         _drop(state.events, lambda number, _: number not in state.incidents)
-        for children in (state.signals, state.firings, state.remediations):
+        for children in (state.signals, state.firings, state.remediations, state.steps, state.exhibits):
             _drop(children, lambda key, _: key[0] not in state.incidents)
+        _drop(state.leases, lambda _, lease: lease.incident not in state.incidents)
         _drop(state.outbox, lambda _, row: row.parcel.outgoing.incident not in state.incidents)
         _drop(state.effects, lambda _, effect: effect.incident not in state.incidents)
         return counts

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from incident_response.domain.ports import Transaction
 
+from .automation import Automation
 from .causes import Causes
 from .clocks import Clocks
 from .housekeeping import Housekeeping
@@ -19,7 +20,9 @@ from .silences import Silences
 from .state import State
 
 
-class MemoryTransaction(Incidents, Causes, Silences, Outbox, Clocks, Integrations, Reading, Housekeeping):
+class MemoryTransaction(
+    Incidents, Causes, Silences, Outbox, Clocks, Automation, Integrations, Reading, Housekeeping
+):
     """Implements `ports.Transaction`."""
 
 

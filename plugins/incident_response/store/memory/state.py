@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from incident_response.domain.automation import Lease, Switch
+from incident_response.domain.evidence import KeptExhibit
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Heartbeat, Held, Integration, Parcel, Poll, Sighting
-from incident_response.domain.runbooks import Remediation
+from incident_response.domain.runbooks import Remediation, StepResult
 from incident_response.domain.silences import Silence
 from incident_response.domain.timeline import TimelineEvent
 from incident_response.domain.timers import Firing
@@ -61,6 +63,10 @@ class State:
     silences: dict[str, Silence] = field(default_factory=dict)
     held: dict[tuple[str, str], Held] = field(default_factory=dict)
     integrations: dict[str, Integration] = field(default_factory=dict)
+    steps: dict[tuple[int, int, str], StepResult] = field(default_factory=dict)
+    exhibits: dict[tuple[int, int, str, str], KeptExhibit] = field(default_factory=dict)
+    leases: dict[str, Lease] = field(default_factory=dict)
+    switches: dict[str, Switch] = field(default_factory=dict)
 
     def copy(self) -> State:
         """A state that can be changed without changing this one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .automation import Automation
 from .board import Board
 from .causes import Causes
 from .changes import Changes
@@ -25,6 +26,7 @@ class SqlTransaction(
     Silences,
     Outbox,
     Effects,
+    Automation,
     Polls,
     Clocks,
     Integrations,

@@ -95,11 +95,31 @@ def remediate(key: str, form: Form, who: Operator, services: Services, now: Now)
     return _back(services.remediations.request(numbered(key), who.name, now).incident, form)
 
 
+@router.post("/{key}/approve")
+def approve(key: str, form: Form, who: Operator, services: Services, now: Now) -> Response:
+    """Say yes to the plan of a runbook, as it is shown."""
+    return _decide(key, form, who, services, now, yes=True)
+
+
+@router.post("/{key}/decline")
+def decline(key: str, form: Form, who: Operator, services: Services, now: Now) -> Response:
+    """Say no: nothing is changed, people are paged."""
+    return _decide(key, form, who, services, now, yes=False)
+
+
 @router.post("/{key}/review")
 def review(key: str, form: Form, who: Operator, services: Services, now: Now) -> Response:
     """Write a part of the report that only people know."""
     part, text = form.get("part", ""), form.get("text", "")
     return _back(services.lifecycle.review(numbered(key), part, text, who.name, now).number, form, "report")
+
+
+def _decide(key: str, form: Form, who: Operator, services: Services, now: Now, *, yes: bool) -> Response:
+    attempt = form.get("attempt", "")
+    if not attempt.isdecimal() or len(attempt) > 6:
+        raise BadInput("attempt: which one? Nothing was changed")
+    services.approvals.decide(numbered(key), int(attempt), who.name, now, yes=yes)
+    return _back(numbered(key), form, "remediation")
 
 
 def severity_of(text: str) -> Severity:

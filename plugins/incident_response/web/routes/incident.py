@@ -60,6 +60,16 @@ def evidence(key: str, position: int, services: Services) -> Response:
     return PlainTextResponse(f"{event.text}\n{event.at.isoformat()} {event.actor}\n\n" + "\n".join(parts))
 
 
+@router.get("/{key}/exhibit")
+def exhibit(key: str, place: str, services: Services) -> Response:
+    """One exhibit, as plain text whatever it is: it came from outside."""
+    found, content = services.evidence.read(numbered(key), place)
+    name = found.name.encode("ascii", "replace").decode().replace('"', "'")
+    return PlainTextResponse(
+        content.decode("utf-8", "replace"), headers={"Content-Disposition": f'inline; filename="{name}"'}
+    )
+
+
 def numbered(key: str) -> int:
     """The number in an address. What is no number names no incident."""
     try:

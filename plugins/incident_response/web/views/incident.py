@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 
 from incident_response.domain.changes import OutgoingKind
 from incident_response.domain.escalation import TOP_LEVEL, Cause, EscalationPolicy
+from incident_response.domain.evidence import KeptExhibit
 from incident_response.domain.grouping import SEVERAL
 from incident_response.domain.incidents import Incident, Status
 from incident_response.domain.ports import Parcel, Role, Sighting, Transaction
-from incident_response.domain.runbooks import Remediation, Runbook
+from incident_response.domain.runbooks import Remediation, Runbook, StepResult
 from incident_response.domain.signals import Signal
 from incident_response.domain.timeline import EventKind, TimelineEvent
 from incident_response.domain.timers import Firing, TimerKind
+from incident_response.service.running import PLAN
 
 from .due import Due, due
 from .facts import Entry, entries
@@ -61,6 +64,9 @@ class Sheet:
     related: Related
     runbook: Runbook | None
     remediations: Sequence[Remediation]
+    steps: Mapping[int, Sequence[StepResult]]  # by attempt, in order
+    plans: Mapping[int, Mapping[str, Sequence[Mapping[str, str]]]]  # by attempt and step
+    exhibits: Sequence[KeptExhibit]
     runs: Sequence[Parcel]
     messages: Sequence[Parcel]
     firings: Sequence[Firing]
@@ -86,6 +92,7 @@ def sheet(
     sightings = tx.sightings(incident.number)
     timeline, parcels = tx.timeline(incident.number), tx.parcels(incident.number)
     remediations = tx.remediations(incident.number)
+    steps = tx.steps(incident.number)
     dues = [due(timer, incident, policy) for timer in incident.timers]
     facts = entries(timeline)
     return Sheet(
@@ -98,6 +105,9 @@ def sheet(
         related=related(sightings, timeline, service_of),
         runbook=runbook,
         remediations=remediations[::-1],
+        steps={attempt: list(found) for attempt, found in groupby(steps, lambda step: step.attempt)},
+        plans={step.attempt: step.data.get("steps", {}) for step in steps if step.step == PLAN},
+        exhibits=tx.exhibits(incident.number)[::-1],
         runs=[parcel for parcel in parcels if parcel.outgoing.kind is OutgoingKind.RUN],
         messages=[parcel for parcel in parcels if parcel.outgoing.kind is not OutgoingKind.RUN][::-1][:_ROWS],
         firings=tx.firings(incident.number)[::-1][:_ROWS],

@@ -1,0 +1,89 @@
+"""Approval: Airflow's human-in-the-loop, with the plan to look at. The incident's page can answer, too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.providers.standard.exceptions import HITLTimeoutError
+from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.sdk import TriggerRule
+
+from incident_response import bootstrap
+from incident_response.domain.runbooks import Mode, RemediationState, Runbook
+from incident_response.service.approvals import NO, YES
+from incident_response.service.remediation import APPROVE
+from incident_response.service.running import Job
+
+from . import compat
+from .steps import RunbookOperator
+
+
+class ApproveOperator(RunbookOperator, HITLOperator):
+    """Asks a person, when the runbook's mode says so for the incident's severity. No answer never acts."""
+
+    ui_color = "#f3e8fd"
+
+    def __init__(self, *, runbook: Runbook, **kwargs: Any) -> None:
+        HITLOperator.__init__(
+            self,
+            task_id=APPROVE,
+            subject=f"Runbook {runbook.title}: may it act?",
+            body="The plan is shown when it is asked for.",
+            options=[YES, NO],
+            response_timeout=runbook.approve_within,
+            trigger_rule=TriggerRule.NONE_FAILED,
+            **kwargs,
+        )
+
+    def execute(self, context: Any) -> Any:
+        """Not needed: on. Would be refused anyway: nobody is asked."""
+        return self.guarded(context, self.run)
+
+    def run(self, job: Job, context: Any) -> Any:
+        """Ask. The task waits without a worker slot and goes on in `execute_complete`."""
+        services, now = bootstrap.services(), bootstrap.now()
+        number, attempt = job.incident.number, job.remediation.attempt
+        if job.runbook.mode_for(job.incident.severity) is not Mode.APPROVE or not job.targets:
+            raise compat.SkipNow("no approval is needed")
+        verdict = services.remediations.judge(number, attempt, job.targets, now, approved_by="somebody")
+        if not verdict.allowed:
+            services.remediations.begin(number, attempt, job.targets, now)
+            raise compat.SkipNow(f"{verdict.reason}: {verdict.explanation}")
+        services.running.ask(job, now)
+        self.subject = f"{job.incident.key} {job.incident.title}: may {job.runbook.name} act?"
+        self.body = plan_text(job)
+        return HITLOperator.execute(self, context)
+
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+        """Who said what; or nobody did, in time."""
+        return self.guarded(context, lambda job, _: self._answered(job, event))
+
+    def _answered(self, job: Job, event: Mapping[str, Any]) -> str:
+        remediations, now = bootstrap.services().remediations, bootstrap.now()
+        number, attempt = job.incident.number, job.remediation.attempt
+        asked = job.results.get(APPROVE)
+        if asked is not None and asked.data.get("approved") is True:
+            return asked.text  # the page was faster
+        if "error" in event:
+            reason = f"approval: nobody approved it within {job.runbook.approve_within}"
+            remediations.end(number, attempt, RemediationState.REFUSED, reason, now, job.causes)
+            if event.get("error_type") != "timeout":
+                raise HITLTimeoutError(event)
+            raise compat.SkipNow(reason)
+        who = (event.get("responded_by_user") or {}).get("name") or "somebody in Airflow"
+        yes = event["chosen_options"] == [YES]
+        remediations.approve(number, attempt, who, now, yes=yes)
+        if not yes:
+            raise compat.SkipNow(f"declined by {who}")
+        return f"approved by {who}"
+
+
+def plan_text(job: Job) -> str:
+    """The plan as Markdown: exactly what will be done."""
+    lines = [f"**{job.runbook.title}** for {job.incident.key} on {job.remediation.target}", ""]
+    for step, entries in job.plan.items():
+        lines += [f"- `{step}`: {entry['text']}" for entry in entries]
+    if len([s for s in job.rungs if job.plan.get(s.name)]) > 1:
+        lines += ["", "One attempt after the other: a later one only when the one before proved nothing."]
+    return "\n".join(lines)
