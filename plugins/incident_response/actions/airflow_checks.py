@@ -1,0 +1,77 @@
+"""airflow.runs_green and airflow.upstream_backoff: is it over, is it time?"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from incident_response.domain.actions import Finding, Scene
+from incident_response.domain.redaction import one_line
+from incident_response.domain.times import in_words
+from incident_response.parameters import airflow_steps as models
+from incident_response.parameters.base import Parameters
+
+from .airflow_bounds import Bounded
+from .airflow_records import MISSING, counted, listed, seen_runs
+from .kit import Kit
+
+
+class RunsGreen:
+    """The very same runs: a later run that is green proves nothing of this date."""
+
+    parameters: ClassVar[type[Parameters]] = models.RunsGreen
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+
+    def look(self, scene: Scene) -> Finding:
+        """None while one of them still works."""
+        api = Bounded(self._kit.airflow, scene.seconds)
+        seen = seen_runs(scene, scene.parameters.seen_by)
+        if not seen:
+            return Finding("No run was seen, so nothing proves that anything is repaired", proven=False)
+        if left_out := scene.found[scene.parameters.seen_by].get("runs_left_out"):
+            return Finding(f"{left_out} more runs were named than were looked at; look at them", proven=False)
+        found = {one.target.name: api.find(one.target.path) for one in seen}
+        states = {name: run["state"] if run is not None else MISSING for name, run in found.items()}
+        return Finding(_text(states), {"states": states}, proven=_proven(set(states.values())))
+
+
+class UpstreamBackoff:
+    """Asking an API at once that has just said `too many requests` makes it worse."""
+
+    parameters: ClassVar[type[Parameters]] = models.UpstreamBackoff
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+
+    def look(self, scene: Scene) -> Finding:
+        """By the latest failure that was seen."""
+        seen = seen_runs(scene, scene.parameters.seen_by)
+        failed = [run for run in seen if run.is_failed]
+        if not failed:
+            return Finding("No run has failed, so there is nothing to wait for", proven=True)
+        # A run that others still work in may not tell when its task failed; the incident does.
+        failed_at = max(run.failed_at or scene.incident.started_at for run in failed)
+        at = scene.parameters.not_before(failed_at, scene.attempt)
+        left = at - self._kit.now()
+        data = {"not_before": at.isoformat(), "failed_at": failed_at.isoformat(), "attempt": scene.attempt}
+        if left.total_seconds() <= 0:
+            return Finding(f"The pause before attempt {scene.attempt} is over", data, proven=True)
+        text = f"Attempt {scene.attempt} waits for {in_words(left)} more, until {at:%H:%M:%S} UTC"
+        return Finding(text, data, proven=None)
+
+
+def _proven(states: set[str]) -> bool | None:
+    if states == {"success"}:
+        return True
+    return False if states & {"failed", MISSING} else None
+
+
+def _text(states: dict[str, str]) -> str:
+    wrong = [f"{name} is {state}" for name, state in states.items() if state in ("failed", MISSING)]
+    working = [f"{name} is {state}" for name, state in states.items() if state not in ("success", *wrong)]
+    if wrong:
+        return one_line(f"Not repaired: {listed(wrong, 3)}", 200)
+    if not all(state == "success" for state in states.values()):
+        return one_line(f"Not ended yet: {listed(working, 3)}", 200)
+    return one_line(f"{counted(list(states), 'run')} green: {listed(states, 3)}", 200)
