@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from incident_response.detectors.http_json import HttpRefused, JsonHttp
+from incident_response.clients.http_json import HttpRefused, JsonHttp
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import SourceUnavailable
 from tests.support.answers import Answers
