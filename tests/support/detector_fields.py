@@ -15,10 +15,10 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from incident_response.domain.business_hours import Span
+from incident_response.http_statuses import in_words
 from incident_response.library.detectors_file import AnySource
 from incident_response.sources.base import Entry, Source
 from incident_response.sources.data_checks import Check
-from incident_response.sources.http_statuses import in_words
 from tests.support import REPOSITORY
 
 DOCUMENT = REPOSITORY / "docs" / "detectors.md"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from .check_http import HttpAnswers
+from .check_prometheus import MetricHolds
+from .check_signals import Quiet
+from .check_wait import Wait
 from .kit import ActionType
 
-ACTIONS: tuple[ActionType, ...] = ()
+ACTIONS: tuple[ActionType, ...] = (Quiet, HttpAnswers, MetricHolds, Wait)

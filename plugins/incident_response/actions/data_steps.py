@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from .data_backfill import Backfill
+from .data_ingest import Ingest
+from .data_ingested import Ingested
+from .data_missing import FindMissing
 from .kit import ActionType
 
-ACTIONS: tuple[ActionType, ...] = ()
+ACTIONS: tuple[ActionType, ...] = (FindMissing, Ingest, Backfill, Ingested)

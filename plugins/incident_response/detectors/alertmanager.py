@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, TypeAdapter, ValidationError
 
+from incident_response.clients.http_json import JsonHttp
 from incident_response.domain.errors import SourceUnavailable
 from incident_response.domain.redaction import redact
 from incident_response.domain.signals import Signal, fingerprint
@@ -23,7 +24,6 @@ from incident_response.sources.matchers import matches_any
 
 from .alert_signal import alert_signal
 from .base import Look, SourceDetector
-from .http_json import JsonHttp
 
 _ALL = {"active": "true", "silenced": "true", "inhibited": "true", "unprocessed": "true"}
 _MOST = 2000  # fingerprints remembered, as many as a Watch remembers

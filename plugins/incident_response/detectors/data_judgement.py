@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from incident_response.clients.sql_reading import Rows
 from incident_response.domain.times import in_words
 from incident_response.sources.data_checks import (
     Anomaly,
@@ -18,7 +19,6 @@ from incident_response.sources.data_checks import (
 )
 
 from .data_history import History
-from .data_reading import Rows
 from .data_values import Unusable, figure, moment, number, only_row, sample
 
 _MISSING = "MissingDataInCriticalTable"

@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from incident_response.clients.giving_up import Patience
 from incident_response.clients.sql_engine import engine
+from incident_response.clients.sql_reading import Broken, Question, Reading, Rows
 from incident_response.domain.errors import SourceUnavailable
 from incident_response.domain.signals import Signal
 from incident_response.sources.data_checks import AnyCheck, Assertion
@@ -20,9 +22,7 @@ from incident_response.sources.data_quality import DataQualitySource
 from .base import Find, Look, SourceDetector
 from .data_judgement import judge
 from .data_memory import Kept
-from .data_reading import Broken, Question, Reading, Rows
 from .data_values import Unusable
-from .giving_up import Patience
 
 
 class DataQualityDetector(SourceDetector[DataQualitySource]):

@@ -11,10 +11,9 @@ from zoneinfo import ZoneInfo
 
 from dateutil.parser import isoparse
 
+from incident_response.clients.sql_reading import Rows
 from incident_response.domain.redaction import MASK, one_line, redact
 from incident_response.domain.times import utc
-
-from .data_reading import Rows
 
 _MOST_COLUMNS = 12
 

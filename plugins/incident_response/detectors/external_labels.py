@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from incident_response.clients.http_json import HttpRefused
 from incident_response.domain.errors import SourceUnavailable
-
-from .http_json import HttpRefused
 
 _FRESH_FOR = timedelta(minutes=5)
 

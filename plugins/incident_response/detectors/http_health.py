@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import ssl
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from incident_response.clients.http_access import authorization_of
+from incident_response.clients.http_probe import Answer, Probe
+from incident_response.clients.tls_certificate import context
 from incident_response.domain.errors import NotConfigured
 from incident_response.domain.signals import Signal
 from incident_response.domain.times import in_words
 from incident_response.sources.http_health import HttpHealthSource, HttpTarget
 
 from .base import Look, SourceDetector
-from .http_probe import Answer, Probe
 from .http_streaks import Streak
 from .parallel import settle
-from .tls_certificate import context
 
 _SHARE = 0.9  # of the time limit: then a target that is still silent has not answered
 
@@ -84,16 +84,7 @@ class HttpHealthDetector(SourceDetector[HttpHealthSource]):
     def _headers(self, target: HttpTarget) -> dict[str, str]:
         if target.conn_id is None:
             return {}
-        found = self.connection(target.conn_id)
-        if found.login:
-            pair = base64.b64encode(f"{found.login}:{found.password}".encode()).decode()
-            return {"Authorization": f"Basic {pair}"}
-        if not found.password:
-            raise NotConfigured(
-                f"{self.name}: the connection {target.conn_id!r} has neither login nor password; "
-                "give both for basic authentication, or a password alone for a bearer token"
-            )
-        return {"Authorization": f"Bearer {found.password}"}
+        return authorization_of(self.connection(target.conn_id), self.name, target.conn_id)
 
     @staticmethod
     def _down(streak: Streak, target: HttpTarget, answer: Answer, now: datetime) -> Streak:

@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from incident_response.clients.giving_up import Patience
 from incident_response.domain.connections import Connection
 from incident_response.domain.signals import Signal
 from incident_response.sources.postgres import PostgresSource
 
 from .base import Find, Look, SourceDetector
-from .giving_up import Patience
 from .postgres_findings import Finding, Judge
 from .postgres_question import STATEMENT, parameters
 from .postgres_refusals import Refusal, refusal

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from incident_response.clients.http_json import JsonHttp
+from incident_response.clients.prometheus_api import PrometheusApi
 from incident_response.sources.prometheus import PrometheusSource
 
 from .base import Look, SourceDetector
-from .http_json import JsonHttp
 from .parts import Part, look_at
 from .prometheus_alerts import AlertsPart
-from .prometheus_api import PrometheusApi
 from .prometheus_query import QueryPart
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from incident_response.clients.prometheus_api import Alert, PrometheusApi
 from incident_response.domain.errors import SourceUnavailable
 from incident_response.domain.signals import Signal, fingerprint
 from incident_response.sources.matchers import matches_any
@@ -14,7 +15,6 @@ from incident_response.sources.prometheus import PrometheusSource
 from .alert_signal import alert_signal
 from .external_labels import external_labels
 from .parts import Found
-from .prometheus_api import Alert, PrometheusApi
 
 
 class AlertsPart:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from incident_response.clients.prometheus_api import PrometheusApi, Series
 from incident_response.domain.redaction import one_line
 from incident_response.domain.signals import Signal
 from incident_response.sources.prometheus import PrometheusSource, ThresholdQuery
 
 from .alert_signal import describe, fill
 from .parts import Found
-from .prometheus_api import PrometheusApi, Series
 
 _MOST = 2000  # series beyond the limit that are remembered
 _GAP = 3  # intervals; after that nobody knows whether a condition held all the time

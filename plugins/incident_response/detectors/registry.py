@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 from incident_response.domain.connections import Connection
-from incident_response.domain.ports import AirflowRest, Detector
+from incident_response.domain.ports import AirflowRest, Detector, Sighting
 from incident_response.sources.airflow_health import AirflowHealthSource
 from incident_response.sources.alertmanager import AlertmanagerSource
 from incident_response.sources.base import Source
@@ -16,6 +17,7 @@ from incident_response.sources.loki import LokiSource
 from incident_response.sources.postgres import PostgresSource
 from incident_response.sources.prometheus import PrometheusSource
 
+from .again import World
 from .airflow_edges import AirflowEdges
 from .airflow_health import AirflowHealthDetector
 from .airflow_runs import AirflowRuns, ScanSettings
@@ -24,6 +26,7 @@ from .data_quality import DataQualityDetector
 from .docker_engine import DockerDetector
 from .http_health import HttpHealthDetector
 from .loki import LokiDetector
+from .lookout import Lookout
 from .postgres import PostgresDetector
 from .prometheus import PrometheusDetector
 
@@ -68,6 +71,7 @@ class Detectors:
             AirflowRuns.name: AirflowRuns(airflow, settings),
             AirflowEdges.name: AirflowEdges(airflow),
         }
+        self._lookout = Lookout(sources, World(self.make, find), airflow)
         self._made: tuple[Sequence[Source], dict[str, Detector]] | None = None
 
     def current(self) -> Mapping[str, Detector]:
@@ -85,6 +89,14 @@ class Detectors:
     def make(self, source: Source) -> Detector:
         """A detector for this very source, for one look."""
         return detector(source, self._find, self._airflow)
+
+    def still_firing(
+        self, sightings: Sequence[Sighting], now: datetime
+    ) -> tuple[Sequence[Sighting], Sequence[Sighting]]:
+        """Look at the sources that saw these, out of turn: those that still fire, and those that nobody can
+        look at again. Raises SourceUnavailable, NotConfigured.
+        """
+        return self._lookout.still_firing(sightings, now)
 
     def missing(self, source: Source) -> Sequence[str]:
         """The connections it waits for."""

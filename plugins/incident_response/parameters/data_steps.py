@@ -2,6 +2,159 @@
 
 from __future__ import annotations
 
-from .base import Parameters
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, ClassVar, Literal
 
-MODELS: tuple[type[Parameters], ...] = ()
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from incident_response.domain.actions import Kind
+from incident_response.lengths import Length
+from incident_response.sql_text import bind_names, reading
+
+from .base import Parameters
+from .calendars import Calendar
+
+Value = str | int | float | bool | datetime | date | None
+Query = Annotated[str, Field(max_length=20_000), AfterValidator(reading)]
+DagId = Annotated[str, Field(max_length=250, pattern=r"^[\w.~-]*$")]
+# Bound by the action itself when `expected` is a calendar and the SQL names them.
+OWN_VALUES = frozenset({"since", "until"})
+
+
+class ExpectedKeys(BaseModel):
+    """The keys that ought to be there, by SQL: partitions, countries, dates of a calendar table."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sql: Query = Field(description="One SELECT of one column.")
+
+
+def _shape(value: Any) -> str:
+    named = isinstance(value, Mapping) and "sql" in value
+    return "sql" if named or isinstance(value, ExpectedKeys) else "calendar"
+
+
+Expected = Annotated[
+    Annotated[Calendar, Tag("calendar")] | Annotated[ExpectedKeys, Tag("sql")], Discriminator(_shape)
+]
+
+
+class DataMissing(Parameters):
+    """Find the dates or partitions that are missing in a table (procedures §5.5, step 3).
+
+    Compares the keys that are expected with those that one SELECT finds. It reads in one read-only
+    transaction, on any SQL connection. Finds `data_missing` when a key is missing.
+    """
+
+    action: ClassVar[str] = "data.missing"
+    kind: ClassVar[Kind] = Kind.LOOKS
+
+    conn_id: str = Field("lianel_energy_db", min_length=1, description="Airflow connection of the database.")
+    table: str = Field(min_length=1, max_length=200, description="What people call it, for texts.")
+    expected: Expected = Field(
+        default_factory=Calendar,
+        description="`{from: 30 days ago, to: yesterday, every: day, zone: UTC}`, or `{sql: SELECT …}`.",
+    )
+    present: Query = Field(
+        description="One SELECT of one column: the keys that are there. Values are named, `:country`; "
+        "`:since` and `:until` (exclusive) are the ends of the calendar."
+    )
+    parameters: Mapping[str, Value] = Field(
+        default_factory=dict, description="Values of both SQLs; they are bound, never put into the text."
+    )
+    most: int = Field(
+        50, ge=1, le=50, description="Keys in the finding. When more are missing, nothing is ingested."
+    )
+
+    @model_validator(mode="after")
+    def _bound(self) -> DataMissing:
+        given = frozenset(self.parameters)
+        own = OWN_VALUES if isinstance(self.expected, Calendar) else frozenset()
+        named = bind_names(self.present)
+        if isinstance(self.expected, ExpectedKeys):
+            named |= bind_names(self.expected.sql)
+        if unbound := sorted(named - given - own):
+            raise ValueError(
+                f"the SQL names :{unbound[0]}, `parameters` does not; add it, or write \\:{unbound[0]} "
+                "if the colon belongs to the text"
+            )
+        if unused := sorted(given - named):
+            raise ValueError(f"`parameters` has {unused[0]!r}, no SQL names :{unused[0]}; remove it")
+        return self
+
+    @property
+    def connections(self) -> tuple[str, ...]:
+        """The database's."""
+        return (self.conn_id,)
+
+
+class _Ingesting(Parameters):
+    """What the steps that ingest again have in common."""
+
+    kind: ClassVar[Kind] = Kind.CHANGES
+    waits: ClassVar[bool] = True
+
+    dag_id: DagId = Field("", description="The ingestion DAG. Default: the incident's label `dag_id`.")
+    from_step: str = Field("missing", min_length=1, description="Name of the `data.missing` step before.")
+    shift: Length = Field(
+        timedelta(),
+        ge=timedelta(),
+        le=timedelta(days=366),
+        description="The logical date of a key's run is so much later than the key: `1 day` where the run "
+        "of a day ingests the day before.",
+    )
+
+
+class DataIngest(_Ingesting):
+    """Ingest exactly the missing keys again: one run of the ingestion DAG for each (procedures §5.5, step 4).
+
+    The run's id is `incident-<number>-<attempt>-<key>`, so none is started twice. Nothing is undone.
+    """
+
+    action: ClassVar[str] = "data.ingest"
+
+    conf: Mapping[str, Any] = Field(
+        default_factory=lambda: {"date": "{key}"},
+        description="Conf of each run; `{key}` in its texts becomes the key.",
+    )
+    logical_date: bool = Field(
+        False, description="True: the run has the key as its logical date; else it has none."
+    )
+    most: int = Field(10, ge=1, le=50, description="Runs. When more keys are missing, a person decides.")
+
+
+class DataBackfill(_Ingesting):
+    """Ingest the missing dates again by Airflow's backfill, for a DAG with a schedule.
+
+    One backfill over the range of the missing dates. It is refused when the dry run names a date that is not
+    missing. Nothing is undone.
+    """
+
+    action: ClassVar[str] = "data.backfill"
+
+    conf: Mapping[str, Any] = Field(default_factory=dict, description="Conf of all its runs.")
+    reprocess: Literal["none", "failed", "completed"] = Field(
+        "none",
+        description="Dates that have a run already: `none` leaves them alone, `failed` runs the failed ones "
+        "again, `completed` all.",
+    )
+    max_active_runs: int = Field(1, ge=1, le=50, description="Runs at a time; the platform has two slots.")
+    most: int = Field(31, ge=1, le=50, description="Dates. When more are missing, a person decides.")
+
+
+class DataIngested(Parameters):
+    """Have all runs that `data.ingest` or `data.backfill` started ended well (procedures §5.5, step 4)?
+
+    Not yet while one is queued or running; never any more when one has failed or is gone.
+    """
+
+    action: ClassVar[str] = "data.ingested"
+    kind: ClassVar[Kind] = Kind.CHECKS
+    waits: ClassVar[bool] = True
+
+    dag_id: DagId = Field("", description="As in the ingesting step.")
+    from_step: str = Field("missing", min_length=1, description="As in the ingesting step.")
+
+
+MODELS: tuple[type[Parameters], ...] = (DataMissing, DataIngest, DataBackfill, DataIngested)

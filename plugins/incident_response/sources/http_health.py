@@ -10,11 +10,11 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from incident_response.http_statuses import Statuses
 from incident_response.lengths import Length
 
 from .base import Entry, Source
 from .components import Component
-from .http_statuses import Statuses
 
 JsonValue = Annotated[Any, Field(description="A text, a number, true, false or null.")]
 

@@ -11,10 +11,10 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from incident_response.clients.sql_engine import engine, url_of
+from incident_response.clients.sql_reading import Rows
 from incident_response.detectors.data_history import History
 from incident_response.detectors.data_judgement import Verdict, judge
 from incident_response.detectors.data_memory import Kept
-from incident_response.detectors.data_reading import Rows
 from incident_response.detectors.data_values import Unusable, moment, number, sample
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import NotConfigured

@@ -11,18 +11,18 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from incident_response.detectors.http_expectations import MOST_BYTES, what_is_wrong
-from incident_response.detectors.http_failures import in_words
+from incident_response.clients.http_expectations import MOST_BYTES, what_is_wrong
+from incident_response.clients.http_failures import in_words
+from incident_response.clients.http_probe import Answer
 from incident_response.detectors.http_health import HttpHealthDetector
-from incident_response.detectors.http_probe import Answer
 from incident_response.detectors.http_streaks import Streak
 from incident_response.detectors.parallel import settle
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import NotConfigured
 from incident_response.domain.signals import Signal
+from incident_response.http_statuses import contains
+from incident_response.http_statuses import in_words as status_words
 from incident_response.sources.http_health import HttpHealthSource, HttpTarget
-from incident_response.sources.http_statuses import contains
-from incident_response.sources.http_statuses import in_words as status_words
 
 T0 = datetime(2026, 3, 1, 2, 0, tzinfo=timezone.utc)
 URL = "http://127.0.0.1:3001/health"

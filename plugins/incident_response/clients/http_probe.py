@@ -10,12 +10,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from incident_response.domain.redaction import one_line
-from incident_response.sources.http_health import HttpTarget
 
-from .http_expectations import MOST_BYTES, what_is_wrong
+from .http_expectations import MOST_BYTES, Expected, what_is_wrong
 from .http_failures import in_words
 from .tls_certificate import end_of, fetch_end, says_expired, verification_error
 
@@ -24,6 +23,22 @@ if TYPE_CHECKING:
 
 _PAUSE = 0.2  # seconds before a retry
 _MOST_REDIRECTS = 5
+
+
+class Target(Expected, Protocol):
+    """One address, and how it is asked."""
+
+    @property
+    def url(self) -> str:
+        """Where to ask."""
+
+    @property
+    def follows(self) -> bool:
+        """Whether a redirect to the same host is followed."""
+
+    @property
+    def retries(self) -> int:
+        """Further tries."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +59,7 @@ class Probe:
 
     def __init__(
         self,
-        target: HttpTarget,
+        target: Target,
         tls: ssl.SSLContext,
         headers: Mapping[str, str],
         seconds: float,

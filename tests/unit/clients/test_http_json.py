@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from incident_response.detectors.http_json import HttpRefused, JsonHttp
+from incident_response.clients.http_json import HttpRefused, JsonHttp
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import SourceUnavailable
 from tests.support.answers import Answers
@@ -92,7 +92,7 @@ class TestAnswers:
         ("status", "remedy"),
         [
             (302, "check the URL"),
-            (400, "check what is asked"),
+            (400, "correct what is asked"),
             (401, "check login, password or bearer_token"),
             (404, "check the URL"),
             (429, "it is asked again at its next turn"),
@@ -142,9 +142,7 @@ class TestTime:
         with JsonHttp("logs", "my_conn", server.connection, 0.3) as http:
             with pytest.raises(SourceUnavailable, match=r"did not answer /x within 0\."):
                 http.get("/x")
-            with pytest.raises(
-                SourceUnavailable, match="no time was left to ask for /y; raise its time_limit"
-            ):
+            with pytest.raises(SourceUnavailable, match="no time was left to ask for /y; give it more time"):
                 http.get("/y")
 
     def test_one_request_can_be_given_less_time_than_all(self, server: Answers) -> None:

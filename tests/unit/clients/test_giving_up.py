@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from incident_response.detectors.giving_up import Patience
+from incident_response.clients.giving_up import Patience
 
 
 def test_results_and_errors_come_through() -> None:

@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from incident_response.domain.redaction import one_line
-from incident_response.sources.http_health import HttpTarget
-from incident_response.sources.http_statuses import contains, in_words
+from incident_response.http_statuses import Range, contains, in_words
 
 MOST_BYTES = 1024 * 1024
 _SEARCHED = 64 * 1024  # a search cannot be interrupted, so what it searches is short
 _NOTHING = object()
 
 
-def what_is_wrong(target: HttpTarget, status: int, body: bytes) -> str:
+class Expected(Protocol):
+    """What a healthy answer looks like."""
+
+    @property
+    def expect_status(self) -> tuple[Range, ...]:
+        """The statuses it may have."""
+
+    @property
+    def body(self) -> str | None:
+        """Regular expression that its text holds."""
+
+    @property
+    def json_values(self) -> Mapping[str, Any]:
+        """Dotted path → value."""
+
+
+def what_is_wrong(target: Expected, status: int, body: bytes) -> str:
     """The first expectation that an answer does not meet, empty when it meets all."""
     if not contains(target.expect_status, status):
         return f"answers {status} instead of {in_words(target.expect_status)}"

@@ -69,8 +69,8 @@ class Reading:
                     self.waiting_for = None
         except (SQLAlchemyError, ImportError) as error:
             raise SourceUnavailable(
-                f"{self.place}: the database gives no connection: {self._words(error)}; what was found "
-                "before stays; check the server, the connection and its driver"
+                f"{self.place}: the database gives no connection: {self._words(error)}; "
+                "check the server, the connection and its driver"
             ) from None
         finally:
             self.engine.dispose()

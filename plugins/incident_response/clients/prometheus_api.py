@@ -38,6 +38,14 @@ class _Vector(BaseModel):
     result: list[Series]
 
 
+class _Matrix(BaseModel):
+    class Series(BaseModel):
+        metric: dict[str, str] = {}
+        values: list[tuple[float, str]] = []
+
+    result: list[Series]
+
+
 class _Scalar(BaseModel):
     result: tuple[float, str]
 
@@ -52,6 +60,14 @@ class Series:
 
     labels: Mapping[str, str]
     value: float  # may be NaN or infinite
+
+
+@dataclass(frozen=True)
+class Course:
+    """One series over a time: its values by Unix time."""
+
+    labels: Mapping[str, str]
+    values: Mapping[int, float]
 
 
 class PrometheusApi:
@@ -83,6 +99,18 @@ class PrometheusApi:
             )
         found = self._shaped(_Vector, data, "/api/v1/query").result
         return [Series(one.metric, float(one.value[1])) for one in found if one.value], partial
+
+    def query_range(
+        self, expression: str, start: int, end: int, step: int, seconds: float
+    ) -> tuple[list[Course], bool]:
+        """The values of an expression at the Unix times from `start` to `end`, each `step` seconds later."""
+        asked = {"query": expression, "start": str(start), "end": str(end), "step": str(step)}
+        limit = {"timeout": f"{max(1, int(seconds * 1000))}ms"}
+        data, partial = self._get("/api/v1/query_range", {**asked, **limit}, seconds)
+        found = self._shaped(_Matrix, data, "/api/v1/query_range").result
+        return [
+            Course(one.metric, {round(at): float(value) for at, value in one.values}) for one in found
+        ], partial
 
     def configuration(self, seconds: float) -> str:
         """Its configuration, YAML."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import ssl
 from typing import Any
 
 from incident_response.domain.connections import Connection
+from incident_response.domain.errors import NotConfigured
 
 _WORDS = {"true": True, "1": True, "yes": True, "": True, "false": False, "0": False, "no": False}
 
@@ -21,6 +23,19 @@ def headers_of(connection: Connection) -> dict[str, str]:
             raise ValueError("extra.bearer_token holds characters that no token has")
         headers["Authorization"] = f"Bearer {token}"
     return headers
+
+
+def authorization_of(connection: Connection, name: str, conn_id: str) -> dict[str, str]:
+    """The header for login and password (basic), or for a password alone (bearer). Raises NotConfigured."""
+    if connection.login:
+        pair = base64.b64encode(f"{connection.login}:{connection.password}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}
+    if not connection.password:
+        raise NotConfigured(
+            f"{name}: the connection {conn_id!r} has neither login nor password; "
+            "give both for basic authentication, or a password alone for a bearer token"
+        )
+    return {"Authorization": f"Bearer {connection.password}"}
 
 
 def credentials_of(connection: Connection, username: str, password: str) -> tuple[str, str]:

@@ -99,7 +99,7 @@ class JsonHttp:
 
         allowed = self.left if seconds is None else min(seconds, self.left)
         if allowed < 0.01:
-            raise SourceUnavailable(f"{self._name}: no time was left to ask for {path}; raise its time_limit")
+            raise SourceUnavailable(f"{self._name}: no time was left to ask for {path}; give it more time")
         end = time.monotonic() + allowed
         # Timeouts of httpx bound each step; a server that drips goes on for ever. So the wire is cut.
         timer = threading.Timer(allowed, self._cut)
@@ -153,7 +153,7 @@ class JsonHttp:
         elif status == 429 or status >= 500:
             remedy = "it is asked again at its next turn"
         else:
-            remedy = "check what is asked in detectors.yaml"
+            remedy = "correct what is asked, in detectors.yaml or in the step of the runbook"
         said = f": {text}" if text else ""
         message = f"{self._name}: {self._where} answered {path} with HTTP {status}{said}; {remedy}"
         return HttpRefused(message, status=status, answer=text)
