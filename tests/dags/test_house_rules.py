@@ -87,11 +87,15 @@ def test_the_clock_is_a_watcher_and_no_task(dags: dict[str, dict[str, Any]]) -> 
 def test_the_graph_of_a_runbook_shows_its_steps(dags: dict[str, dict[str, Any]]) -> None:
     """In the order of its file, and a last one that runs whatever happened."""
     assert dags[RUNBOOK]["tasks"] == {
-        "diagnose": ["guard"],
-        "guard": ["clear"],
-        "clear": ["wait"],
-        "wait": ["verify"],
-        "verify": ["conclude"],
+        "ended": ["diagnose"],
+        "diagnose": ["resources"],
+        "resources": ["backoff"],
+        "backoff": ["plan"],
+        "plan": ["guard"],
+        "guard": ["end_stuck"],
+        "end_stuck": ["clear"],
+        "clear": ["verify_clear"],
+        "verify_clear": ["conclude"],
         "conclude": [],
     }
 
@@ -111,7 +115,7 @@ def test_a_broken_runbook_disables_only_itself(tmp_path: Path) -> None:
     good = include / "runbooks" / "dag-failure-recovery.yaml"
     broken = include / "runbooks" / "broken.yaml"
     broken.write_text(
-        good.read_text().replace("dag-failure-recovery", "broken").replace("action: guard", "action: x")
+        good.read_text().replace("dag-failure-recovery", "broken").replace("airflow.resources", "x")
     )
 
     dags, log = parse(tmp_path / "home", include)

@@ -88,10 +88,12 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    monkeypatch.setattr(bootstrap, "kill_variable", lambda: None)  # there is no Airflow to ask
     settings = Settings(
         store_url=f"sqlite:///{tmp_path}/unused.db",
         spool_folder=str(tmp_path / "spool"),
+        evidence_url=str(tmp_path / "evidence"),
         include_folder=str(REPOSITORY / "include"),
         page_url="http://airflow/incidents",
     )

@@ -69,7 +69,7 @@ def test_remediation_shows_the_guards_reason_and_links_the_run(house: House) -> 
     text = house.client().get(str(number)).text
 
     assert "<b>refused</b> dag-failure-recovery" in text
-    assert "blast radius: 99 runs would be touched" in text
+    assert "blast radius: 99 things would be touched" in text
     assert (
         f'data-airflow href="../dags/runbook_dag-failure-recovery/runs/INC-{number}-dag-failure-recovery-1"'
         in text

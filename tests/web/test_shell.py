@@ -131,7 +131,7 @@ def test_every_page_leads_to_the_others(house: House) -> None:
     """One small row; the page one is on is marked."""
     for here in ("", "silences", "rules", "detectors"):
         row = house.client().get(here).text.split('<nav class="places"')[1].split("</nav>")[0]
-        assert re.findall(r'href="([^"]*)"', row) == ["./", "silences", "rules", "detectors"]
+        assert re.findall(r'href="([^"]*)"', row) == ["./", "silences", "rules", "detectors", "automation"]
         assert re.findall(r'href="([^"]*)" aria-current="page"', row) == [here or "./"]
 
 

@@ -1,4 +1,4 @@
-"""airflow.runs_green and airflow.upstream_backoff: is it over, is it time?"""
+"""airflow.runs_ended, airflow.runs_green and airflow.upstream_backoff: is it over, is it time?"""
 
 from __future__ import annotations
 
@@ -11,8 +11,27 @@ from incident_response.parameters import airflow_steps as models
 from incident_response.parameters.base import Parameters
 
 from .airflow_bounds import Bounded
-from .airflow_records import MISSING, counted, listed, seen_runs
+from .airflow_records import ENDED, MISSING, counted, listed, named_runs, seen_runs, tells_stuck
 from .kit import Kit
+
+
+class RunsEnded:
+    """Airflow would kill what still works in a run that is cleared."""
+
+    parameters: ClassVar[type[Parameters]] = models.RunsEnded
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+
+    def look(self, scene: Scene) -> Finding:
+        """Proven when none of them works any more; one that was deleted has ended."""
+        api = Bounded(self._kit.airflow, scene.seconds)
+        stuck = {target for one in scene.sightings if tells_stuck(one) for target in named_runs([one])}
+        found = {run.name: api.find(run.path) for run in named_runs(scene.sightings) if run not in stuck}
+        working = [name for name, run in found.items() if run is not None and run["state"] not in ENDED]
+        if working:
+            return Finding(one_line(f"Still at work: {listed(working, 3)}", 200), proven=None)
+        return Finding(f"{counted(list(found), 'run')} ended", proven=True)
 
 
 class RunsGreen:

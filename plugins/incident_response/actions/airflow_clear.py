@@ -13,7 +13,7 @@ from incident_response.parameters import airflow_steps as models
 from incident_response.parameters.base import Parameters
 
 from .airflow_bounds import Bounded
-from .airflow_reading import FAILED, failed_instances, refuse_blocked, run_of
+from .airflow_reading import FAILED, failed_instances, instance_rows, refuse_blocked, run_of
 from .airflow_records import ENDED, Instance, SeenRun, Target, counted, dag_path, listed, moment, seen_runs
 from .kit import Kit
 
@@ -32,6 +32,8 @@ class ClearFailed:
         planned = []
         for seen in seen_runs(scene, scene.parameters.seen_by):
             if not seen.is_failed:
+                if scene.parameters.stuck and seen.state == "running":
+                    planned += _clear_stuck(api, seen)
                 continue
             refuse_blocked(api, seen.target.dag_id)
             run_of(api, seen.target)
@@ -158,6 +160,16 @@ def _clear(seen: SeenRun, found: Sequence[Instance]) -> Planned:
     text = one_line(f"Clear {counted(found, 'failed task instance')} of {seen.target.name}: {names}", 200)
     data = {**asdict(seen.target), "instances": [asdict(instance) for instance in found]}
     return Planned(f"run:{seen.target.name}", text, data)
+
+
+def _clear_stuck(api: Bounded, seen: SeenRun) -> list[Planned]:
+    """What runs now and will have been marked failed by then. What is not failed by then is not cleared."""
+    refuse_blocked(api, seen.target.dag_id)
+    found = [Instance.of(row) for row in instance_rows(api, seen.target, ("running",))]
+    names = listed(instance.name for instance in found)
+    text = one_line(f"Clear what is marked failed of {seen.target.name}: {names}", 200)
+    data = {**asdict(seen.target), "instances": [asdict(instance) for instance in found]}
+    return [Planned(f"run:{seen.target.name}", text, data)] if found else []
 
 
 def _chosen(api: Bounded, scene: Scene) -> list[Target]:

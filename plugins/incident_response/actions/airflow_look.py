@@ -9,8 +9,6 @@ from typing import Any, ClassVar
 
 from incident_response.domain.actions import Exhibit, Finding, Scene
 from incident_response.domain.errors import AirflowRefused, AirflowUnavailable
-from incident_response.domain.pipeline_signals import RUN_STUCK
-from incident_response.domain.ports import Sighting
 from incident_response.domain.redaction import one_line
 from incident_response.domain.times import in_words
 from incident_response.parameters import airflow_steps as models
@@ -21,7 +19,18 @@ from .airflow_causes import Clue, by_cause, clue
 from .airflow_history import changed
 from .airflow_logs import tail
 from .airflow_reading import failed_instances, gone, obstacle
-from .airflow_records import KEPT, MISSING, Instance, SeenRun, Target, counted, listed, moment, named_runs
+from .airflow_records import (
+    KEPT,
+    MISSING,
+    Instance,
+    SeenRun,
+    Target,
+    counted,
+    listed,
+    moment,
+    named_runs,
+    tells_stuck,
+)
 from .kit import Kit
 
 _TRIES = ("try_number", "state", "start_date", "end_date", "duration", "hostname")
@@ -40,7 +49,7 @@ class LookAtRuns:
         api = Bounded(self._kit.airflow, scene.seconds)
         named = named_runs(scene.sightings)
         closely = _Closely(api, scene.parameters)
-        told_stuck = set(named_runs([s for s in scene.sightings if _tells_stuck(s)]))
+        told_stuck = set(named_runs([s for s in scene.sightings if tells_stuck(s)]))
         runs, details, clues = [], [], []
         for target in named[:KEPT]:
             run, dag = _run_and_dag(api, target)
@@ -132,10 +141,6 @@ def read_log(api: Bounded, target: Target, instance: Instance, try_number: int) 
     """The log of one try, as Airflow gives it."""
     task = Instance(instance.task_id, -1, try_number, "").path(target)
     return api.get(f"{task}/logs/{try_number}", {"map_index": instance.map_index})["content"]
-
-
-def _tells_stuck(sighting: Sighting) -> bool:
-    return bool(sighting.firing and sighting.labels.get("alertname") == RUN_STUCK)
 
 
 def _run_and_dag(api: Bounded, target: Target) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:

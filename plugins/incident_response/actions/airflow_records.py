@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from incident_response.domain.actions import Scene
 from incident_response.domain.errors import Refused
+from incident_response.domain.pipeline_signals import RUN_STUCK
 from incident_response.domain.ports import Sighting
 from incident_response.domain.times import utc
 
@@ -127,6 +128,11 @@ def named_runs(sightings: Iterable[Sighting]) -> list[Target]:
         if named := [target for target in dict.fromkeys(found) if target.dag_id and target.run_id]:
             return named
     return []
+
+
+def tells_stuck(sighting: Sighting) -> bool:
+    """True for a signal that a run has been running for too long."""
+    return sighting.firing and sighting.labels.get("alertname") == RUN_STUCK
 
 
 def seen_runs(scene: Scene, step: str) -> list[SeenRun]:

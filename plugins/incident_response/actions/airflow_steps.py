@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .airflow_checks import RunsGreen, UpstreamBackoff
+from .airflow_checks import RunsEnded, RunsGreen, UpstreamBackoff
 from .airflow_clear import ClearFailed, Rerun
 from .airflow_look import LookAtRuns
 from .airflow_pause import Pause, Unpause
@@ -22,6 +22,7 @@ ACTIONS: tuple[ActionType, ...] = (
     Unpause,
     SetSwitch,
     Quarantine,
+    RunsEnded,
     RunsGreen,
     UpstreamBackoff,
 )

@@ -75,6 +75,11 @@ class ClearFailed(Parameters):
         le=2_000,
         description="A run with more failed task instances is refused: a person has to look.",
     )
+    stuck: bool = Field(
+        False,
+        description="Also what still ran when it was looked at, once an earlier step has marked it failed "
+        "(airflow.mark_stuck_failed).",
+    )
 
 
 class Rerun(Parameters):
@@ -227,6 +232,17 @@ class Quarantine(Parameters):
         return self
 
 
+class RunsEnded(Parameters):
+    """Waits until the runs that the signals name have ended: a repair must not disturb other branches.
+
+    The signal of a failed task often comes before the end of its run. A run that is stuck is not waited for.
+    """
+
+    action: ClassVar[str] = "airflow.runs_ended"
+    kind: ClassVar[Kind] = Kind.CHECKS
+    waits: ClassVar[bool] = True
+
+
 class RunsGreen(Parameters):
     """Proven when every run that was seen is green: the very same runs and dates (procedures §3.3)."""
 
@@ -267,6 +283,7 @@ MODELS: tuple[type[Parameters], ...] = (
     Unpause,
     SetSwitch,
     Quarantine,
+    RunsEnded,
     RunsGreen,
     UpstreamBackoff,
 )

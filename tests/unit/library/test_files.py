@@ -74,7 +74,7 @@ BROKEN = [
         "runbooks/dag-failure-recovery.yaml",
         "action: airflow.clear_failed",
         "action: rm",
-        "steps.2.action",
+        "repair.0.action",
         "there are",
     ),
     ("runbooks/dag-failure-recovery.yaml", "mode: auto", "mode: [auto", "", "no valid YAML"),
@@ -87,10 +87,45 @@ BROKEN = [
     ),
     (
         "runbooks/dag-failure-recovery.yaml",
-        "steps:\n",
-        "steps:\n  - {name: x, action: airflow.clear_failed}\n",
-        "steps",
-        "`guard` step must come before",
+        "diagnose:\n",
+        "diagnose:\n  - {name: x, action: airflow.clear_failed}\n",
+        "diagnose.0.action",
+        "airflow.clear_failed changes; a step of `diagnose` looks or checks",
+    ),
+    (
+        "runbooks/dag-failure-recovery.yaml",
+        "log_lines: $log_lines",
+        "log_lines: $lines",
+        "diagnose.1.with",
+        "$lines is no parameter of this runbook",
+    ),
+    (
+        "runbooks/dag-failure-recovery.yaml",
+        "log_lines: $log_lines",
+        "lines: 5",
+        "diagnose.1.with.lines",
+        "is no parameter of this action; airflow.look_at_runs takes",
+    ),
+    (
+        "runbooks/dag-failure-recovery.yaml",
+        "verify:\n  - {name: green, action: airflow.runs_green, within: 2 h}",
+        "verify: []",
+        "repair",
+        "nothing proves that it works",
+    ),
+    (
+        "runbooks/dag-failure-recovery.yaml",
+        "name: green",
+        "name: clear",
+        "verify.0.name",
+        "two steps are named 'clear'",
+    ),
+    (
+        "runbooks/dag-failure-recovery.yaml",
+        "name: ended",
+        "name: guard",
+        "diagnose.0.name",
+        "is the name of a task of every runbook",
     ),
 ]
 
@@ -116,7 +151,7 @@ def test_a_broken_runbook_is_disabled_and_hurts_nothing_else(library: Library) -
     other = library.folder / "runbooks" / "second.yaml"
     other.write_text(good.read_text().replace("name: dag-failure-recovery", "name: second"))
     assert {"dag-failure-recovery", "second"} <= set(library.runbooks())
-    edit(library, "runbooks/second.yaml", "version: 1", "version: none")
+    edit(library, "runbooks/second.yaml", "version: 2", "version: none")
     assert "second" not in library.runbooks()
     assert "dag-failure-recovery" in library.runbooks()
     assert library.current().level(1).name == "Operations"
