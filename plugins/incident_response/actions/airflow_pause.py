@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from incident_response.domain.actions import Done, Planned, Scene
 from incident_response.domain.errors import Refused
+from incident_response.domain.redaction import one_line
 from incident_response.parameters import airflow_steps as models
 from incident_response.parameters.base import Parameters
 
@@ -37,7 +38,7 @@ class _Toggle:
                 "name those that matter in `dags`, or raise `most`"
             )
         return [
-            Planned(f"dag:{dag_id}", self._text(dag_id, dag_id in named), {"dag_id": dag_id})
+            self._planned(dag_id, dag_id in named)
             for dag_id, dag in dags.items()
             if bool(dag["is_paused"]) != self.pauses
         ]
@@ -85,10 +86,11 @@ class _Toggle:
         found = {name: api.find(dag_path(name)) for name in below}
         return {name: dag for name, dag in found.items() if dag is not None and not dag.get("is_stale")}
 
-    def _text(self, dag_id: str, is_named: bool) -> str:
-        if not self.pauses:
-            return f"Unpause the DAG {dag_id}"
-        return f"Pause the DAG {dag_id}" + ("" if is_named else ", which feeds on it")
+    def _planned(self, dag_id: str, is_named: bool) -> Planned:
+        text = f"{'Pause' if self.pauses else 'Unpause'} the DAG {dag_id}"
+        feeds = "" if is_named else ", which feeds on what has failed"
+        data = {"dag_id": dag_id, "was_paused": not self.pauses}
+        return Planned(f"dag:{dag_id}", one_line(f"{text}{feeds}", 200), data)
 
 
 class Pause(_Toggle):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import quote
 
 from incident_response.domain.actions import Done, Planned, Scene
@@ -55,9 +55,7 @@ class SetSwitch:
         elif now is not None and before is not None and _same(now, before):
             _patch(api, name, value)
         else:
-            raise Refused(
-                f"The variable {name} was changed by somebody else since the plan; look at it first"
-            )
+            raise Refused(f"Somebody else has changed the variable {name} since the plan; look at it first")
         return Done(f"Set the variable {name} to {_shown(value)}")
 
     def happened(self, scene: Scene, planned: Planned) -> bool | None:
@@ -107,13 +105,13 @@ def _delete(api: Bounded, name: str) -> None:
 
 
 def _same(one: str, other: str) -> bool:
-    """Airflow writes JSON its own way when it shows a variable."""
-    return one == other or _parsed(one) == _parsed(other)
+    """Airflow writes JSON its own way when it shows a variable. As text: in Python 1 equals True."""
+    return _normal(one) == _normal(other)
 
 
-def _parsed(text: str) -> Any:
+def _normal(text: str) -> str:
     try:
-        return ("json", json.loads(text))
+        return json.dumps(json.loads(text))
     except ValueError:
         return text
 
