@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -24,6 +25,7 @@ from .airflow_reading import FAILED, gone, instance_rows, obstacle
 from .airflow_records import KEPT, MISSING, Instance, SeenRun, Target, counted, listed, moment, named_runs
 from .kit import Kit
 
+_UNFIT = re.compile(r"[^\w.-]")  # for names of files
 _NO_HEARTBEAT = "heartbeat timeout"
 _TRIES = ("try_number", "state", "start_date", "end_date", "duration", "hostname")
 
@@ -99,17 +101,18 @@ class _Closely:
 
     def _task(self, target: Target, instance: Instance) -> list[Clue]:
         name = f"{target.dag_id}.{instance.name}"
+        file = f"{target.dag_id}.{_UNFIT.sub('_', target.run_id)}.{instance.name}"
         try:
             tries = self._api.get(f"{instance.path(target)}/tries")["task_instances"][-10:]
             number = max((one["try_number"] for one in tries), default=instance.try_number)
             content = read_log(self._api, target, instance, number)
         except (AirflowRefused, AirflowUnavailable) as error:
-            self.exhibits.append(Exhibit(f"{name}.log", f"(not available: {one_line(str(error))})"))
+            self.exhibits.append(Exhibit(f"{file}.log", f"(not available: {one_line(str(error))})"))
             return []
         rows = [{field: one.get(field) for field in _TRIES} for one in tries]
         self.exhibits += [
-            Exhibit(f"{name}.try-{number}.log", tail(content, self._limits.log_lines)),
-            Exhibit(f"{name}.tries.json", json.dumps(rows, indent=1), "application/json"),
+            Exhibit(f"{file}.try-{number}.log", tail(content, self._limits.log_lines)),
+            Exhibit(f"{file}.tries.json", json.dumps(rows, indent=1), "application/json"),
         ]
         found = clue(content)
         return [Clue(found.cause, f"{name}: {found.words}"[:300])] if found else []

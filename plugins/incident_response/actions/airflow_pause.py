@@ -13,7 +13,7 @@ from incident_response.parameters.base import Parameters
 
 from .airflow_bounds import Bounded
 from .airflow_reading import gone
-from .airflow_records import dag_path, listed
+from .airflow_records import dag_path, did, listed
 from .kit import Kit
 
 _MOST_ASKED = 100  # downstream services that are looked up: which of them is a DAG, only Airflow knows
@@ -47,9 +47,9 @@ class _Toggle:
         """Unless it is so already: then it was somebody else, and `undo` leaves it as it is."""
         api, dag_id = Bounded(self._kit.airflow, scene.seconds), planned.data["dag_id"]
         if bool(self._existing(api, dag_id)["is_paused"]) == self.pauses:
-            return Done(f"DAG {dag_id} was {_word(self.pauses)} already, by somebody else", {"ours": False})
+            return did(f"DAG {dag_id} was {_word(self.pauses)} already, by somebody else", {"ours": False})
         _set(api, dag_id, self.pauses)
-        return Done(f"DAG {dag_id} is {_word(self.pauses)}", {"ours": True})
+        return did(f"DAG {dag_id} is {_word(self.pauses)}", {"ours": True})
 
     def happened(self, scene: Scene, planned: Planned) -> bool | None:
         """By its state."""
@@ -62,11 +62,11 @@ class _Toggle:
         if not done.data.get(
             "ours", True
         ):  # after an interruption nobody has written it down: it was planned
-            return Done(f"DAG {dag_id} stays {_word(self.pauses)}: it was not this step that did it")
+            return did(f"DAG {dag_id} stays {_word(self.pauses)}: it was not this step that did it")
         if bool(self._existing(api, dag_id)["is_paused"]) != self.pauses:
-            return Done(f"DAG {dag_id} is {_word(not self.pauses)} already")
+            return did(f"DAG {dag_id} is {_word(not self.pauses)} already")
         _set(api, dag_id, not self.pauses)
-        return Done(f"DAG {dag_id} is {_word(not self.pauses)} again")
+        return did(f"DAG {dag_id} is {_word(not self.pauses)} again")
 
     def _existing(self, api: Bounded, dag_id: str) -> Mapping[str, Any]:
         dag: Mapping[str, Any] | None = api.find(dag_path(dag_id))

@@ -15,7 +15,7 @@ from incident_response.parameters.base import Parameters
 from .airflow_bounds import Bounded
 from .airflow_clear import clear_with_downstream
 from .airflow_reading import failed_instances, instance_rows, refuse_blocked, run_of
-from .airflow_records import Instance, Target, listed, of_scene, seen_runs
+from .airflow_records import Instance, Target, did, listed, of_scene, seen_runs
 from .kit import Kit
 
 _NOTE = "Quarantined by"
@@ -70,7 +70,7 @@ class Quarantine:
             api.patch(known.path(target), {"new_state": scene.parameters.state, "note": note})
         _go_on(api, target)
         done = "was set aside already" if happened else f"is marked {scene.parameters.state}"
-        return Done(one_line(f"{planned.target} {done}; what depends on it goes on", 200))
+        return did(f"{planned.target} {done}; what depends on it goes on")
 
     def happened(self, scene: Scene, planned: Planned) -> bool | None:
         """By its state, as long as it is the same try."""
@@ -84,11 +84,11 @@ class Quarantine:
         api = Bounded(self._kit.airflow, scene.seconds)
         target, known = _read(planned)
         if not _happened(api, planned):
-            return Done(f"{planned.target} is not set aside any more")
+            return did(f"{planned.target} is not set aside any more")
         refuse_blocked(api, target.dag_id)
         cleared = clear_with_downstream(api, target, known)
         names = listed(one.name for one in cleared)
-        return Done(one_line(f"Cleared {planned.target}, which was set aside: {names}", 200))
+        return did(f"Cleared {planned.target}, which was set aside: {names}")
 
     def _of_run(self, api: Bounded, wanted: models.Quarantine, target: Target) -> list[Planned]:
         runs = [_parts(api, one) for one in _last_runs(api, target, wanted.last - 1)]

@@ -18,7 +18,7 @@ from .airflow_bounds import Bounded
 from .airflow_logs import last_words
 from .airflow_look import read_log
 from .airflow_reading import instance_rows, refuse_gone
-from .airflow_records import Instance, Target, moment, of_scene, seen_runs
+from .airflow_records import Instance, Target, did, moment, of_scene, seen_runs
 from .kit import Kit
 
 _AT_WORK = ("running", "restarting")  # one that is deferred waits on purpose, and holds no slot
@@ -75,7 +75,7 @@ class MarkStuckFailed:
         target = Target(data["dag_id"], data["run_id"])
         happened = _happened(api, planned)
         if happened:
-            return Done(f"{planned.target} was marked failed already")
+            return did(f"{planned.target} was marked failed already")
         if happened is None:
             raise Refused(
                 f"{planned.target} is not what was planned any more: it has ended or was started anew"
@@ -93,7 +93,7 @@ class MarkStuckFailed:
             api.patch(Instance.of(data).path(target), {"new_state": "failed", "note": note})
         else:
             api.patch(target.path, {"state": "failed", "note": note})
-        return Done(one_line(f"Marked {planned.target} failed", 200))
+        return did(f"Marked {planned.target} failed")
 
     def happened(self, scene: Scene, planned: Planned) -> bool | None:
         """By its state, as long as it is the same try."""

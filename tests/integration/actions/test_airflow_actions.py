@@ -35,7 +35,7 @@ def airflow(airflow_pool: AirflowPool) -> Iterator[Airflow]:
     """All runs are under way when the first test begins."""
     files = [DAGS / "action_pipelines.py", DAGS / "short_lived_pipeline.py"]
     quick = {"scheduler.task_instance_heartbeat_timeout": "12"}
-    airflow = airflow_pool.get(project=False, parallelism=4, dags=files, config=quick, fresh=True)
+    airflow = airflow_pool.get(project=False, parallelism=6, dags=files, config=quick, fresh=True)
     for dag_id in ("short_lived", "chronic", "partly", "whole", "waiter", "zombie"):
         airflow.wait_dag(dag_id)
     for dag_id in ("zombie", "sleeper", "short_lived", "out_of_memory", "broken_code", "partly"):
@@ -107,9 +107,10 @@ def test_causes_are_found_in_real_logs(airflow: Airflow, kit: Kit) -> None:
         ("publish", -1),
     }
     assert partly["changed"] == {"last good run": None}
+    file = "partly.manual__2026-03-02T02_00_00_00_00.country[0]"
     exhibits = {one.name: one.content for one in finding.exhibits}
-    assert "504 Gateway Timeout; password=***" in exhibits["partly.country[0].try-1.log"]
-    assert '"hostname"' in exhibits["partly.country[0].tries.json"]
+    assert "504 Gateway Timeout; password=***" in exhibits[f"{file}.try-1.log"]
+    assert '"hostname"' in exhibits[f"{file}.tries.json"]
 
 
 def test_exactly_the_failed_task_instances_are_cleared(airflow: Airflow, api: AirflowApi, kit: Kit) -> None:

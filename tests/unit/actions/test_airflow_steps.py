@@ -600,6 +600,21 @@ class TestResources:
         )
 
 
+def test_a_page_in_place_of_airflow_is_no_proof_that_something_is_gone(
+    monkeypatch: pytest.MonkeyPatch, airflow: FakeAirflow
+) -> None:
+    """A proxy's maintenance page: the run is not missing, and the check is asked again."""
+    green = step(airflow, "airflow.runs_green", failed())
+
+    def page(path: str, params: Mapping[str, Any] | None = None) -> Any:
+        raise AirflowRefused(f"GET {path}: answered by a page, not by the API", status=404)
+
+    monkeypatch.setattr(airflow, "get", page)
+
+    with pytest.raises(AirflowUnavailable, match="something else answers for it"):
+        green.look()
+
+
 def test_no_request_begins_after_the_time_is_over(airflow: FakeAirflow) -> None:
     with pytest.raises(AirflowUnavailable, match="the time of this step is over"):
         Step(kit(airflow), "airflow.look_at_runs", [failed()]).look(seconds=-1)
