@@ -92,3 +92,8 @@ def _through_json(data: Mapping[str, Any]) -> Any:
 def planned(target: str, data: Mapping[str, Any]) -> Planned:
     """A line of a plan from another time."""
     return Planned(target, "", _through_json(data))
+
+
+def done(data: Mapping[str, Any]) -> Done:
+    """What was done, as far as somebody has written it down."""
+    return Done("", data)

@@ -18,6 +18,7 @@ class Bounded:
 
     def __init__(self, api: AirflowRest, seconds: float) -> None:
         self._api, self._ends_at = api, time.monotonic() + seconds
+        self._is_airflow = False  # known to be, and not a proxy's page
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """GET; JSON answer."""
@@ -38,7 +39,19 @@ class Bounded:
         except AirflowRefused as refused:
             if refused.status != 404:
                 raise
-            return None
+        self._make_sure()
+        return None
+
+    def _make_sure(self) -> None:
+        """A proxy that answers for an Airflow that is away says 404, too: nothing is gone then."""
+        if not self._is_airflow:
+            try:
+                self.get("/version")
+            except AirflowRefused:
+                raise AirflowUnavailable(
+                    "Airflow's REST API is away: something else answers for it"
+                ) from None
+        self._is_airflow = True
 
     def _within(self, request: Callable[[], Any]) -> Any:
         if time.monotonic() > self._ends_at:

@@ -14,7 +14,18 @@ from incident_response.parameters.base import Parameters
 
 from .airflow_bounds import Bounded
 from .airflow_reading import FAILED, failed_instances, instance_rows, refuse_blocked, run_of
-from .airflow_records import ENDED, Instance, SeenRun, Target, counted, dag_path, listed, moment, seen_runs
+from .airflow_records import (
+    ENDED,
+    Instance,
+    SeenRun,
+    Target,
+    counted,
+    dag_path,
+    did,
+    listed,
+    moment,
+    seen_runs,
+)
 from .kit import Kit
 
 
@@ -52,12 +63,12 @@ class ClearFailed:
         now = would_clear(api, target, only_failed=True)
         left = [instance for instance in now if tries.get(instance.key) == instance.try_number]
         if not left:
-            return Done(f"{target.name} was cleared already; nothing was left to clear")
+            return did(f"{target.name} was cleared already; nothing was left to clear")
         # What waits for them in vain by now would fail the run again.
         waiting = [one for one in now if one.state == "upstream_failed" and one not in left]
         cleared = _send(api, target, only_failed=True, exactly=[*left, *waiting])
         names = [instance.name for instance in cleared]
-        return Done(one_line(f"Cleared {target.name}: {listed(names)}", 200), {"cleared": names[:50]})
+        return did(f"Cleared {target.name}: {listed(names)}", {"cleared": names[:50]})
 
     def happened(self, scene: Scene, planned: Planned) -> bool | None:
         """True when one of them is failed no more, or was tried since."""
@@ -90,10 +101,10 @@ class Rerun:
         api, target = Bounded(self._kit.airflow, scene.seconds), _target(planned)
         refuse_blocked(api, target.dag_id)
         if not _is_as_planned(run_of(api, target), planned):
-            return Done(f"{target.name} runs again, or has run again, already")
+            return did(f"{target.name} runs again, or has run again, already")
         cleared = _send(api, target, only_failed=False)
         text = f"Cleared all of {target.name}: {counted(cleared, 'task instance')}"
-        return Done(text, {"cleared": [instance.name for instance in cleared][:50]})
+        return did(text, {"cleared": [instance.name for instance in cleared][:50]})
 
     def happened(self, scene: Scene, planned: Planned) -> bool | None:
         """True when the run is no longer ended as it was."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from incident_response.domain.actions import Exhibit, Finding, Scene
@@ -18,7 +19,7 @@ from .airflow_bounds import Bounded
 from .airflow_causes import Clue, by_cause, clue
 from .airflow_history import changed
 from .airflow_logs import tail
-from .airflow_reading import failed_instances, gone, obstacle
+from .airflow_reading import FAILED, gone, instance_rows, obstacle
 from .airflow_records import (
     KEPT,
     MISSING,
@@ -33,6 +34,8 @@ from .airflow_records import (
 )
 from .kit import Kit
 
+_UNFIT = re.compile(r"[^\w.-]")  # for names of files
+_NO_HEARTBEAT = "heartbeat timeout"
 _TRIES = ("try_number", "state", "start_date", "end_date", "duration", "hostname")
 
 
@@ -97,7 +100,7 @@ class _Closely:
             return []
         self._changed[seen.target] = changed(self._api, run)
         own = [instance for instance in seen.failed if instance.state == "failed"]
-        found = self._without_heartbeat(seen.target)
+        found = self._without_heartbeat(seen.target, own)
         for instance in own[: self._limits.tasks]:
             found += self._task(seen.target, instance)
         return found
@@ -107,34 +110,37 @@ class _Closely:
 
     def _task(self, target: Target, instance: Instance) -> list[Clue]:
         name = f"{target.dag_id}.{instance.name}"
+        file = f"{target.dag_id}.{_UNFIT.sub('_', target.run_id)}.{instance.name}"
         try:
             tries = self._api.get(f"{instance.path(target)}/tries")["task_instances"][-10:]
             number = max((one["try_number"] for one in tries), default=instance.try_number)
             content = read_log(self._api, target, instance, number)
         except (AirflowRefused, AirflowUnavailable) as error:
-            self.exhibits.append(Exhibit(f"{name}.log", f"(not available: {one_line(str(error))})"))
+            self.exhibits.append(Exhibit(f"{file}.log", f"(not available: {one_line(str(error))})"))
             return []
         rows = [{field: one.get(field) for field in _TRIES} for one in tries]
         self.exhibits += [
-            Exhibit(f"{name}.try-{number}.log", tail(content, self._limits.log_lines)),
-            Exhibit(f"{name}.tries.json", json.dumps(rows, indent=1), "application/json"),
+            Exhibit(f"{file}.try-{number}.log", tail(content, self._limits.log_lines)),
+            Exhibit(f"{file}.tries.json", json.dumps(rows, indent=1), "application/json"),
         ]
         found = clue(content)
         return [Clue(found.cause, f"{name}: {found.words}"[:300])] if found else []
 
-    def _without_heartbeat(self, target: Target) -> list[Clue]:
+    def _without_heartbeat(self, target: Target, failed: Sequence[Instance]) -> list[Clue]:
         """A task whose worker was killed has nothing in its log; the scheduler tells it in the audit log."""
-        query = {"dag_id": target.dag_id, "run_id": target.run_id, "event": "heartbeat timeout", "limit": 1}
+        query = {"dag_id": target.dag_id, "run_id": target.run_id, "event": _NO_HEARTBEAT, "limit": 100}
         try:
             rows = self._api.get("/eventLogs", query)["event_logs"]
-        except AirflowRefused:  # the audit log is not for everyone, and nothing else depends on it
+        except (AirflowRefused, AirflowUnavailable):  # it is not for everyone, and logs may tell the same
             return []
-        words = "lost its heartbeat: its worker was killed or has lost the network"
-        return [
-            Clue("zombie", f"{target.dag_id}.{row['task_id']} {words}")
+        tries = {(one.task_id, one.map_index, one.try_number): one.name for one in failed}
+        lost = (
+            tries.get((row["task_id"], row["map_index"], row["try_number"]))
             for row in rows
-            if row["event"] == "heartbeat timeout" and row["run_id"] == target.run_id
-        ]
+            if row["event"] == _NO_HEARTBEAT and row["run_id"] == target.run_id
+        )
+        words = "lost its heartbeat: its worker was killed, or has lost the network"
+        return [Clue("zombie", f"{target.dag_id}.{name} {words}") for name in lost if name]
 
 
 def read_log(api: Bounded, target: Target, instance: Instance, try_number: int) -> Any:
@@ -153,19 +159,14 @@ def _seen(
 ) -> SeenRun:
     if run is None:
         return SeenRun(target, MISSING, gone(target.dag_id, dag))
-    failed = failed_instances(api, target) if run["state"] != "success" else []
-    blocked = obstacle(target.dag_id, dag) if run["state"] != "success" else ""
-    ended = _ends(api, target, failed) if failed else moment(run.get("end_date"))
-    return SeenRun(target, run["state"], blocked, tuple(failed[:KEPT]), len(failed), ended)
-
-
-def _ends(api: Bounded, target: Target, failed: Sequence[Instance]) -> datetime | None:
-    """When the last of the failed instances failed; a run that others still work in has not ended."""
-    first = next((one for one in failed if one.state == "failed"), failed[0])
-    row = api.find(first.path(target)) or {}
-    run = api.find(target.path) or {}
-    ends = [end for end in (moment(row.get("end_date")), moment(run.get("end_date"))) if end]
-    return max(ends, default=None)
+    if run["state"] == "success":
+        return SeenRun(target, run["state"])
+    rows = instance_rows(api, target, FAILED)
+    failed = tuple(Instance.of(row) for row in rows[:KEPT])
+    # What waits in vain ends later than what failed, and a run that others still work in has not ended.
+    ends = [row.get("end_date") for row in rows if row["state"] == "failed"] or [run.get("end_date")]
+    failed_at = max((end for end in map(moment, ends) if end), default=None)
+    return SeenRun(target, run["state"], obstacle(target.dag_id, dag), failed, len(rows), failed_at)
 
 
 def _by_state(seen: SeenRun, dag: Mapping[str, Any] | None) -> list[Clue]:

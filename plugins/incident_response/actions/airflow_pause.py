@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 
 from incident_response.domain.actions import Done, Planned, Scene
 from incident_response.domain.errors import Refused
+from incident_response.domain.redaction import one_line
 from incident_response.parameters import airflow_steps as models
 from incident_response.parameters.base import Parameters
 
 from .airflow_bounds import Bounded
 from .airflow_reading import gone
-from .airflow_records import dag_path, listed
+from .airflow_records import dag_path, did, listed
 from .kit import Kit
 
 _MOST_ASKED = 100  # downstream services that are looked up: which of them is a DAG, only Airflow knows
@@ -37,7 +38,7 @@ class _Toggle:
                 "name those that matter in `dags`, or raise `most`"
             )
         return [
-            Planned(f"dag:{dag_id}", self._text(dag_id, dag_id in named), {"dag_id": dag_id})
+            self._planned(dag_id, dag_id in named)
             for dag_id, dag in dags.items()
             if bool(dag["is_paused"]) != self.pauses
         ]
@@ -46,9 +47,9 @@ class _Toggle:
         """Unless it is so already: then it was somebody else, and `undo` leaves it as it is."""
         api, dag_id = Bounded(self._kit.airflow, scene.seconds), planned.data["dag_id"]
         if bool(self._existing(api, dag_id)["is_paused"]) == self.pauses:
-            return Done(f"DAG {dag_id} was {_word(self.pauses)} already, by somebody else", {"ours": False})
+            return did(f"DAG {dag_id} was {_word(self.pauses)} already, by somebody else", {"ours": False})
         _set(api, dag_id, self.pauses)
-        return Done(f"DAG {dag_id} is {_word(self.pauses)}", {"ours": True})
+        return did(f"DAG {dag_id} is {_word(self.pauses)}", {"ours": True})
 
     def happened(self, scene: Scene, planned: Planned) -> bool | None:
         """By its state."""
@@ -61,11 +62,11 @@ class _Toggle:
         if not done.data.get(
             "ours", True
         ):  # after an interruption nobody has written it down: it was planned
-            return Done(f"DAG {dag_id} stays {_word(self.pauses)}: it was not this step that did it")
+            return did(f"DAG {dag_id} stays {_word(self.pauses)}: it was not this step that did it")
         if bool(self._existing(api, dag_id)["is_paused"]) != self.pauses:
-            return Done(f"DAG {dag_id} is {_word(not self.pauses)} already")
+            return did(f"DAG {dag_id} is {_word(not self.pauses)} already")
         _set(api, dag_id, not self.pauses)
-        return Done(f"DAG {dag_id} is {_word(not self.pauses)} again")
+        return did(f"DAG {dag_id} is {_word(not self.pauses)} again")
 
     def _existing(self, api: Bounded, dag_id: str) -> Mapping[str, Any]:
         dag: Mapping[str, Any] | None = api.find(dag_path(dag_id))
@@ -85,10 +86,11 @@ class _Toggle:
         found = {name: api.find(dag_path(name)) for name in below}
         return {name: dag for name, dag in found.items() if dag is not None and not dag.get("is_stale")}
 
-    def _text(self, dag_id: str, is_named: bool) -> str:
-        if not self.pauses:
-            return f"Unpause the DAG {dag_id}"
-        return f"Pause the DAG {dag_id}" + ("" if is_named else ", which feeds on it")
+    def _planned(self, dag_id: str, is_named: bool) -> Planned:
+        text = f"{'Pause' if self.pauses else 'Unpause'} the DAG {dag_id}"
+        feeds = "" if is_named else ", which feeds on what has failed"
+        data = {"dag_id": dag_id, "was_paused": not self.pauses}
+        return Planned(f"dag:{dag_id}", one_line(f"{text}{feeds}", 200), data)
 
 
 class Pause(_Toggle):

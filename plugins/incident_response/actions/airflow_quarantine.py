@@ -15,7 +15,7 @@ from incident_response.parameters.base import Parameters
 from .airflow_bounds import Bounded
 from .airflow_clear import clear_with_downstream
 from .airflow_reading import failed_instances, instance_rows, refuse_blocked, run_of
-from .airflow_records import Instance, Target, listed, of_scene, seen_runs
+from .airflow_records import Instance, Target, did, listed, of_scene, seen_runs
 from .kit import Kit
 
 _NOTE = "Quarantined by"
@@ -59,49 +59,47 @@ class Quarantine:
 
     def apply(self, scene: Scene, planned: Planned) -> Done:
         """Unless it was tried again since."""
-        api, target, known = _read(Bounded(self._kit.airflow, scene.seconds), planned)
+        api = Bounded(self._kit.airflow, scene.seconds)
+        target, known = _read(planned)
         refuse_blocked(api, target.dag_id)
-        happened = self.happened(scene, planned)
+        happened = _happened(api, planned)
         if happened is None:
             raise Refused(f"{planned.target} is not what was planned any more: it was tried again since")
         if not happened:
             note = f"{_NOTE} {of_scene(scene)}: {planned.data['because']}"
             api.patch(known.path(target), {"new_state": scene.parameters.state, "note": note})
-        self._go_on(api, target)
+        _go_on(api, target)
         done = "was set aside already" if happened else f"is marked {scene.parameters.state}"
-        return Done(one_line(f"{planned.target} {done}; what depends on it goes on", 200))
+        return did(f"{planned.target} {done}; what depends on it goes on")
 
     def happened(self, scene: Scene, planned: Planned) -> bool | None:
         """By its state, as long as it is the same try."""
-        api, target, known = _read(Bounded(self._kit.airflow, scene.seconds), planned)
-        row = api.find(known.path(target))
-        if row is None or row["try_number"] != known.try_number:
-            return None
-        if row["state"] == "failed":
-            return False
-        return True if row["state"] in _GREEN else None
+        return _happened(Bounded(self._kit.airflow, scene.seconds), planned)
 
     def undo(self, scene: Scene, planned: Planned, done: Done) -> Done | None:
         """Clear it, so that it runs, and what went on without it.
 
         Else the run would stay green whatever comes of it: Airflow judges a run by its last tasks.
         """
-        api, target, known = _read(Bounded(self._kit.airflow, scene.seconds), planned)
-        if not self.happened(scene, planned):
-            return Done(f"{planned.target} is not set aside any more")
+        api = Bounded(self._kit.airflow, scene.seconds)
+        target, known = _read(planned)
+        if not _happened(api, planned):
+            return did(f"{planned.target} is not set aside any more")
         refuse_blocked(api, target.dag_id)
         cleared = clear_with_downstream(api, target, known)
         names = listed(one.name for one in cleared)
-        return Done(one_line(f"Cleared {planned.target}, which was set aside: {names}", 200))
+        return did(f"Cleared {planned.target}, which was set aside: {names}")
 
     def _of_run(self, api: Bounded, wanted: models.Quarantine, target: Target) -> list[Planned]:
-        runs = [_parts(api, one) for one in self._last_runs(api, target, wanted.last - 1)]
+        runs = [_parts(api, one) for one in _last_runs(api, target, wanted.last - 1)]
         now = _parts(api, target)
         planned: list[Planned] = []
         for task_id, parts in now.items():
             failing = [part for part in parts if part.instance.state == "failed"]
             before = [{part.label for part in run.get(task_id, ()) if part.failed} for run in runs]
-            times = {part.label: 1 + sum(part.label in labels for labels in before) for part in failing}
+            # A run in which many failed was an outage: it says nothing of a single one.
+            alone = [labels for labels in before if len(labels) <= wanted.most]
+            times = {part.label: 1 + sum(part.label in labels for labels in alone) for part in failing}
             chronic = [part for part in failing if times[part.label] >= wanted.runs]
             if not chronic:
                 continue
@@ -114,22 +112,24 @@ class Quarantine:
             ]
         return planned
 
-    def _last_runs(self, api: Bounded, target: Target, most: int) -> list[Target]:
-        """Those that ended before this one, the latest first."""
-        query = {
-            "state": ["success", "failed"], "run_after_lte": run_of(api, target)["run_after"],
-            "order_by": "-run_after", "limit": most + 1,
-        }  # fmt: skip
-        rows = api.get(f"{target.dag_path}/dagRuns", query)["dag_runs"]
-        found = [Target(target.dag_id, row["dag_run_id"]) for row in rows if row["state"] in query["state"]]
-        return [one for one in found if one != target][:most]
 
-    def _go_on(self, api: Bounded, target: Target) -> None:
-        """Airflow clears what waits downstream, and with it the run; one without anything downstream stays
-        failed until the scheduler looks at it again.
-        """
-        if run_of(api, target)["state"] == "failed" and not failed_instances(api, target):
-            api.patch(target.path, {"state": "queued"})
+def _last_runs(api: Bounded, target: Target, most: int) -> list[Target]:
+    """Those that ended before this one, the latest first."""
+    query = {
+        "state": ["success", "failed"], "run_after_lte": run_of(api, target)["run_after"],
+        "order_by": "-run_after", "limit": most + 1,
+    }  # fmt: skip
+    rows = api.get(f"{target.dag_path}/dagRuns", query)["dag_runs"]
+    found = [Target(target.dag_id, row["dag_run_id"]) for row in rows if row["state"] in query["state"]]
+    return [one for one in found if one != target][:most]
+
+
+def _go_on(api: Bounded, target: Target) -> None:
+    """Airflow clears what waits downstream, and with it the run; one without anything downstream stays
+    failed until the scheduler looks at it again.
+    """
+    if run_of(api, target)["state"] == "failed" and not failed_instances(api, target):
+        api.patch(target.path, {"state": "queued"})
 
 
 def _parts(api: Bounded, target: Target) -> dict[str, list[_Part]]:
@@ -166,6 +166,15 @@ def _planned(target: Target, part: _Part, because: str, wanted: models.Quarantin
     return Planned(f"task:{name}", text, {**asdict(target), **asdict(part.instance), "because": because})
 
 
-def _read(api: Bounded, planned: Planned) -> tuple[Bounded, Target, Instance]:
-    data = planned.data
-    return api, Target(data["dag_id"], data["run_id"]), Instance.of(data)
+def _read(planned: Planned) -> tuple[Target, Instance]:
+    return Target(planned.data["dag_id"], planned.data["run_id"]), Instance.of(planned.data)
+
+
+def _happened(api: Bounded, planned: Planned) -> bool | None:
+    target, known = _read(planned)
+    row = api.find(known.path(target))
+    if row is None or row["try_number"] != known.try_number:
+        return None
+    if row["state"] == "failed":
+        return False
+    return True if row["state"] in _GREEN else None

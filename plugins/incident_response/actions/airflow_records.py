@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from incident_response.domain.actions import Scene
+from incident_response.domain.actions import Done, Scene
 from incident_response.domain.errors import Refused
 from incident_response.domain.pipeline_signals import RUN_STUCK
 from incident_response.domain.ports import Sighting
+from incident_response.domain.redaction import one_line
 from incident_response.domain.times import utc
 
 KEPT = 50  # runs of a finding, and failed task instances of each
@@ -165,6 +166,11 @@ def listed(names: Iterable[str], most: int = 5) -> str:
     every = list(names)
     more = f" and {len(every) - most} more" if len(every) > most else ""
     return ", ".join(every[:most]) + more
+
+
+def did(text: str, data: Mapping[str, Any] | None = None) -> Done:
+    """Done, in one line: names come from outside and may be long."""
+    return Done(one_line(text, 200), data or {})
 
 
 def counted(rows: Sequence[Any], thing: str) -> str:

@@ -18,7 +18,7 @@ from .airflow_bounds import Bounded
 from .airflow_logs import last_words
 from .airflow_look import read_log
 from .airflow_reading import instance_rows, refuse_gone
-from .airflow_records import Instance, Target, moment, of_scene, seen_runs
+from .airflow_records import Instance, Target, did, moment, of_scene, seen_runs
 from .kit import Kit
 
 _AT_WORK = ("running", "restarting")  # one that is deferred waits on purpose, and holds no slot
@@ -73,9 +73,9 @@ class MarkStuckFailed:
         """Unless it has ended, was started anew, or works again."""
         api, data = Bounded(self._kit.airflow, scene.seconds), planned.data
         target = Target(data["dag_id"], data["run_id"])
-        happened = self.happened(scene, planned)
+        happened = _happened(api, planned)
         if happened:
-            return Done(f"{planned.target} was marked failed already")
+            return did(f"{planned.target} was marked failed already")
         if happened is None:
             raise Refused(
                 f"{planned.target} is not what was planned any more: it has ended or was started anew"
@@ -93,18 +93,11 @@ class MarkStuckFailed:
             api.patch(Instance.of(data).path(target), {"new_state": "failed", "note": note})
         else:
             api.patch(target.path, {"state": "failed", "note": note})
-        return Done(one_line(f"Marked {planned.target} failed", 200))
+        return did(f"Marked {planned.target} failed")
 
     def happened(self, scene: Scene, planned: Planned) -> bool | None:
         """By its state, as long as it is the same try."""
-        api, data = Bounded(self._kit.airflow, scene.seconds), planned.data
-        target = Target(data["dag_id"], data["run_id"])
-        row = api.find(Instance.of(data).path(target) if "task_id" in data else target.path)
-        if row is None or row.get("start_date") != data["started_at"]:
-            return None
-        if row["state"] == "failed":
-            return True
-        return False if row["state"] == data["state"] else None
+        return _happened(Bounded(self._kit.airflow, scene.seconds), planned)
 
     def undo(self, scene: Scene, planned: Planned, done: Done) -> Done | None:
         """The process is gone."""
@@ -141,3 +134,14 @@ def _run(target: Target, run: Mapping[str, Any], age: timedelta) -> Planned:
     text = f"Mark the run {target.name} failed: running for {in_words(age)}, and nothing in it works"
     data = {**asdict(target), "state": run["state"], "started_at": run["start_date"]}
     return Planned(f"run:{target.name}", one_line(text, 200), data)
+
+
+def _happened(api: Bounded, planned: Planned) -> bool | None:
+    data = planned.data
+    target = Target(data["dag_id"], data["run_id"])
+    row = api.find(Instance.of(data).path(target) if "task_id" in data else target.path)
+    if row is None or row.get("start_date") != data["started_at"]:
+        return None
+    if row["state"] == "failed":
+        return True
+    return False if row["state"] == data["state"] else None

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import quote
 
 from incident_response.domain.actions import Done, Planned, Scene
 from incident_response.domain.errors import AirflowRefused, Refused
-from incident_response.domain.redaction import MASK, redact
+from incident_response.domain.redaction import MASK, one_line, redact
 from incident_response.parameters import airflow_steps as models
 from incident_response.parameters.base import Parameters
 
 from .airflow_bounds import Bounded
+from .airflow_records import did
 from .kit import Kit
 
 _SHOWN = 60  # characters of a value
@@ -41,7 +42,7 @@ class SetSwitch:
             return []
         was = f"now {_shown(before)}" if before is not None else "not defined now"
         text = f"Set the variable {name} to {_shown(value)}; {was}"
-        return [Planned(f"variable:{name}", text, {"name": name, "before": before})]
+        return [Planned(f"variable:{name}", one_line(text, 200), {"name": name, "before": before})]
 
     def apply(self, scene: Scene, planned: Planned) -> Done:
         """Unless somebody has changed it since the plan."""
@@ -49,16 +50,14 @@ class SetSwitch:
         name, value, before = planned.data["name"], scene.parameters.value, planned.data["before"]
         now = _value(api, name)
         if now is not None and _same(now, value):
-            return Done(f"The variable {name} was {_shown(value)} already")
+            return did(f"The variable {name} was {_shown(value)} already")
         if now is None and before is None:
             api.post("/variables", {"key": name, "value": value})
         elif now is not None and before is not None and _same(now, before):
             _patch(api, name, value)
         else:
-            raise Refused(
-                f"The variable {name} was changed by somebody else since the plan; look at it first"
-            )
-        return Done(f"Set the variable {name} to {_shown(value)}")
+            raise Refused(f"Somebody else has changed the variable {name} since the plan; look at it first")
+        return did(f"Set the variable {name} to {_shown(value)}")
 
     def happened(self, scene: Scene, planned: Planned) -> bool | None:
         """By its value; None when it is neither the new one nor the one from before."""
@@ -75,14 +74,14 @@ class SetSwitch:
         name, before = planned.data["name"], planned.data["before"]
         now = _value(api, name)
         if now is None if before is None else now is not None and _same(now, before):
-            return Done(f"The variable {name} is as before already")
+            return did(f"The variable {name} is as before already")
         if now is None or not _same(now, scene.parameters.value):
-            return Done(f"The variable {name} stays: somebody has changed it since")
+            return did(f"The variable {name} stays: somebody has changed it since")
         if before is None:
             _delete(api, name)
-            return Done(f"Deleted the variable {name}, which was not there before")
+            return did(f"Deleted the variable {name}, which was not there before")
         _patch(api, name, before)
-        return Done(f"The variable {name} is {_shown(before)} again")
+        return did(f"The variable {name} is {_shown(before)} again")
 
 
 def _path(name: str) -> str:
@@ -107,13 +106,13 @@ def _delete(api: Bounded, name: str) -> None:
 
 
 def _same(one: str, other: str) -> bool:
-    """Airflow writes JSON its own way when it shows a variable."""
-    return one == other or _parsed(one) == _parsed(other)
+    """Airflow writes JSON its own way when it shows a variable. As text: in Python 1 equals True."""
+    return _normal(one) == _normal(other)
 
 
-def _parsed(text: str) -> Any:
+def _normal(text: str) -> str:
     try:
-        return ("json", json.loads(text))
+        return json.dumps(json.loads(text))
     except ValueError:
         return text
 

@@ -18,9 +18,8 @@ class FakeAirflow:
         self.instances: dict[tuple[str, str], list[dict[str, Any]]] = {}
         self.logs: dict[str, list[Any]] = {}
         self.variables: dict[str, str] = {}
-        self.other: dict[str, Any] = {
-            "eventLogs": {"event_logs": []}
-        }  # answers by the first part of the path
+        # answers by the first part of the path
+        self.other: dict[str, Any] = {"eventLogs": {"event_logs": []}, "version": {}}
         self.calls: list[Mapping[str, Any]] = []
         self.break_after: str = ""  # the answer to a request whose path ends so is lost, its effect is not
 
