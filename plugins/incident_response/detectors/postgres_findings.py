@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 from incident_response.domain.redaction import one_line
+from incident_response.domain.sql_text import without_literals
 from incident_response.domain.times import in_words
 from incident_response.sources.postgres import PostgresSource, Sessions
 from incident_response.sources.sizes import size_in_words
-from incident_response.sources.sql_text import without_literals
 
 _NEARLY = 95.0  # percent: exhaustion and size end below this part of their limit
 _HIDDEN = "statements and states of other users are hidden; GRANT pg_monitor to the login to see them"

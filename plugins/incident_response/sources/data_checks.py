@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from incident_response.domain.sql_text import bind_names, reading
 from incident_response.lengths import Length
 
 from .base import Entry, Name
-from .sql_text import bind_names, reading
 
 AlertName = Annotated[str, Field(pattern=r"^[A-Za-z]\w{0,99}$")]
 Parameter = str | int | float | bool | datetime | date | None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incident_response.sources.sql_text import bind_names, reading, without_literals
+from incident_response.domain.sql_text import bind_names, reading, without_literals
 
 
 @pytest.mark.parametrize(
