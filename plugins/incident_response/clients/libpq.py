@@ -6,6 +6,8 @@ from typing import Any
 
 from incident_response.domain.connections import Connection
 
+APPLICATION = "incident_response"  # our name in pg_stat_activity
+
 _EXTRA = frozenset(
     {"channel_binding", "gssencmode", "hostaddr", "krbsrvname", "options", "passfile", "require_auth",
      "service", "sslcert", "sslcertmode", "sslcrl", "sslcrldir", "sslkey", "sslmode", "sslnegotiation",
@@ -24,7 +26,7 @@ def bounds(seconds: float) -> dict[str, Any]:
     """Keywords that bound each wait by about `seconds`, and name us in pg_stat_activity."""
     limit = max(1, round(seconds))
     return {
-        "application_name": "incident_response",
+        "application_name": APPLICATION,
         "connect_timeout": max(2, limit),  # libpq takes less for two
         # These end the wait for a server that vanished from the network.
         "tcp_user_timeout": limit * 1000,

@@ -12,6 +12,8 @@ from functools import partial
 from typing import Any
 
 from incident_response.clients.giving_up import Patience
+from incident_response.clients.postgres_refusals import Refusal, refusal
+from incident_response.clients.postgres_session import NoAnswer, ask, database_of
 from incident_response.domain.connections import Connection
 from incident_response.domain.signals import Signal
 from incident_response.sources.postgres import PostgresSource
@@ -19,8 +21,6 @@ from incident_response.sources.postgres import PostgresSource
 from .base import Find, Look, SourceDetector
 from .postgres_findings import Finding, Judge
 from .postgres_question import STATEMENT, parameters
-from .postgres_refusals import Refusal, refusal
-from .postgres_session import NoAnswer, ask, database_of
 
 _HYSTERESIS = "held"  # names of what fired at the last look that was answered
 _FAILURES, _SINCE = "failures", "failing_since"

@@ -312,7 +312,7 @@ def test_a_replica_that_stays_behind_is_told_on_both_sides(tmp_path: Path) -> No
 
 def test_a_look_writes_nothing_and_leaves_no_setting_behind(server: PostgresServer) -> None:
     """The statement runs read-only and under our name; it cannot write even as a superuser."""
-    from incident_response.detectors.postgres_session import ask
+    from incident_response.clients.postgres_session import ask
     from incident_response.domain.errors import SourceUnavailable
 
     connection = Connection("127.0.0.1", "postgres", "", server.port, DATABASE)

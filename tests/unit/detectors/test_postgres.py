@@ -8,10 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from incident_response.clients.libpq import bounds, keywords
+from incident_response.clients.postgres_refusals import refusal
+from incident_response.clients.postgres_session import ask, database_of
 from incident_response.detectors.postgres import PostgresDetector
 from incident_response.detectors.postgres_findings import Finding, Judge
-from incident_response.detectors.postgres_refusals import refusal
-from incident_response.detectors.postgres_session import ask, database_of
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import NotConfigured
 from incident_response.sources.postgres import PostgresSource
