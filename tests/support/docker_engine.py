@@ -106,9 +106,13 @@ class DockerEngine:
         words = ["sh", "-c", command] if isinstance(command, str) else list(command)
         return self.client.containers.run(IMAGE, words, name=name, detach=True, init=False, **options)
 
-    def serve(self, name: str, **options: Any) -> Container:
-        """Start a container with a health page, checked thrice a second; two failures are unhealthy."""
-        script = "touch /www/health; echo ok > /www/health; exec httpd -f -p 8080 -h /www"
+    def serve(self, name: str, *, page: bool = True, **options: Any) -> Container:
+        """Start a container with a health page, checked thrice a second; two failures are unhealthy.
+
+        Without `page`, the page is missing until a test puts it there.
+        """
+        begin = "echo ok > /www/health; " if page else ""
+        script = f"{begin}exec httpd -f -p 8080 -h /www"
         check = _HEALTH | {"interval": _SECOND // 3, "timeout": _SECOND, "retries": 2}
         return self.run(name, script, **({"healthcheck": check} | options))
 

@@ -6,11 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-<<<<<<<< HEAD:tests/unit/test_sql_text.py
 from incident_response.sql_text import bind_names, reading, without_literals
-========
-from incident_response.sql_text import bind_names, reading, without_literals
->>>>>>>> h-postgres:tests/unit/domain/test_sql_text.py
 
 
 @pytest.mark.parametrize(

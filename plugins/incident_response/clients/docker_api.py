@@ -5,26 +5,35 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from incident_response.domain.connections import Connection
-from incident_response.domain.errors import NotConfigured, SourceUnavailable
+from incident_response.domain.errors import IncidentResponseError, NotConfigured, SourceUnavailable
 from incident_response.domain.redaction import one_line, redact
 
+from .docker_stream import last, pieces
+
 _MOST_BYTES = 16 * 1024 * 1024  # of one answer; a list of a thousand containers has two megabytes
+_MOST_LOG = 64 * 1024 * 1024  # read for the last lines of a container's log
 _THREADS = 8
 _ANY = "1.41"  # the SDK wants to know one; ours is in the paths
 _SCHEMES = ("unix://", "tcp://", "http://", "https://")
 
 
+class NoLog(IncidentResponseError):
+    """The container has no log that can be read."""
+
+
 class Engine:
     """A read-only client for one look. Methods raise SourceUnavailable when the engine does not answer."""
 
+    where = "where the triggerer runs"  # its process: what it needs has to be there
+
     def __init__(self, name: str, connection: Connection, seconds: float) -> None:
-        """`name` is the detector's, for messages; `seconds` is the time for everything."""
+        """`name` is the detector's or the action's, for messages; `seconds` is the time for everything."""
         try:
             import docker
             import docker.errors
@@ -32,8 +41,8 @@ class Engine:
             from docker.tls import TLSConfig
         except ImportError:
             raise NotConfigured(
-                f"{name}: the Python package docker is not installed where the triggerer runs; "
-                "pip install docker, or set `enabled: false` in detectors.yaml"
+                f"{name}: the Python package docker is not installed {self.where}; pip install docker "
+                "(without it, set `enabled: false` for the source in detectors.yaml)"
             ) from None
         self._name = name
         self.time: datetime | None = None  # the engine's clock, at its last answer
@@ -53,7 +62,7 @@ class Engine:
         except docker.errors.TLSParameterError as error:
             raise NotConfigured(
                 f"{name}: {one_line(str(error), 150)}; check the paths tls_ca, tls_cert and tls_key in the "
-                "connection's extra: they must exist where the triggerer runs"
+                f"connection's extra: they must exist {self.where}"
             ) from None
         except self._errors as error:
             raise self._silent(error) from None
@@ -84,6 +93,21 @@ class Engine:
         found: dict[str, Any] | None = self._get(f"/containers/{container}/stats", params)
         return found
 
+    def logs(
+        self, container: str, *, lines: int, since: int | None, tty: bool, keep: int
+    ) -> tuple[str, bool]:
+        """The last lines that it printed, at most `keep` bytes; False: not all could be read in time.
+
+        Raises NoLog when it is gone, or keeps no log that can be read.
+        """
+        params = {"stdout": "1", "stderr": "1", "timestamps": "1", "tail": str(lines)}
+        params |= {} if since is None else {"since": str(since)}
+        with self._open("GET", f"/containers/{container}/logs", params) as answer:
+            if answer.status_code in (400, 404, 409, 500, 501):  # the logging driver cannot, or has lost it
+                raise NoLog(self._said(answer) or f"the engine answers {answer.status_code}")
+            self._check(answer, f"GET /containers/{container[:12]}/logs")
+            return last(pieces(answer.raw, tty=tty), keep, _MOST_LOG, lambda: self.left)
+
     def oom_events(self, since: int, until: int) -> list[dict[str, Any]]:
         """Kills for memory between two Unix times, of the engine's last 256 events.
 
@@ -102,31 +126,61 @@ class Engine:
 
     def _read(self, path: str, params: Mapping[str, str]) -> bytes | None:
         """The body; None when there is no such container."""
-        # Not the SDK's own methods: they read without a limit, and events without a timeout.
-        url = f"{self._client.base_url}{self._prefix}{path}"
-        try:
-            with self._client.get(url, params=params, timeout=self._left, stream=True) as answer:
-                body = bytes(answer.raw.read(_MOST_BYTES + 1, decode_content=True))
-        except self._errors as error:
-            raise self._silent(error) from None
-        except Exception as error:  # noqa: BLE001 - urllib3 reads the body and raises errors of its own
-            raise self._silent(error) from None
-        with contextlib.suppress(TypeError, ValueError):  # no such header, or no such time
-            self.time = parsedate_to_datetime(answer.headers.get("Date"))
-        if answer.status_code == 404 and path.startswith("/containers/"):
-            return None
-        if answer.status_code != 200:
-            said = one_line(body[:500].decode(errors="replace"), 150)
-            raise SourceUnavailable(
-                f"{self._name}: the Docker Engine answers {answer.status_code} to GET {path.split('?')[0]}"
-                f"{': ' + said if said else ''}; a socket proxy must allow CONTAINERS, EVENTS and VERSION"
-                + (", or set `events: false` in detectors.yaml" if path == "/events" else "")
-            )
+        with self._open("GET", path, params) as answer:
+            if answer.status_code == 404 and path.startswith("/containers/"):
+                return None
+            self._check(answer, f"GET {path}")
+            body = bytes(answer.raw.read(_MOST_BYTES + 1, decode_content=True))
         if len(body) > _MOST_BYTES:
             raise SourceUnavailable(
                 f"{self._name}: the answer to GET {path} is larger than {_MOST_BYTES} bytes"
             )
         return body
+
+    @contextlib.contextmanager
+    def _open(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        content: Any = None,
+        seconds: float | None = None,
+    ) -> Iterator[Any]:
+        """An answer, whatever its status, whose body is not read yet. Raises SourceUnavailable."""
+        # Not the SDK's own methods: they read without a limit, and events without a timeout.
+        url = f"{self._client.base_url}{self._prefix}{path}"
+        limit = self._left if seconds is None else min(seconds, self._left)
+        try:
+            with self._client.request(
+                method, url, params=params, json=content, timeout=limit, stream=True
+            ) as answer:
+                with contextlib.suppress(TypeError, ValueError):  # no such header, or no such time
+                    self.time = parsedate_to_datetime(answer.headers.get("Date"))
+                yield answer
+        except IncidentResponseError:
+            raise
+        except self._errors as error:
+            raise self._silent(error) from None
+        except Exception as error:  # noqa: BLE001 - urllib3 reads the body and raises errors of its own
+            raise self._silent(error) from None
+
+    def _check(self, answer: Any, asked: str) -> None:
+        """Raises SourceUnavailable when this is no good answer."""
+        if answer.status_code == 200:
+            return
+        said = self._said(answer)
+        raise SourceUnavailable(
+            f"{self._name}: the Docker Engine answers {answer.status_code} to {asked}"
+            f"{': ' + said if said else ''}; a socket proxy must allow CONTAINERS, EVENTS and VERSION"
+            + (", or set `events: false` in detectors.yaml" if asked == "GET /events" else "")
+        )
+
+    def _said(self, answer: Any) -> str:
+        """What an error says: `{"message": "No such container: …"}`, or a proxy's own words."""
+        body = bytes(answer.raw.read(4096, decode_content=True)).decode(errors="replace")
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            body = str(json.loads(body)["message"])
+        return one_line(" ".join(body.split()), 300)
 
     @property
     def left(self) -> float:
@@ -145,8 +199,8 @@ class Engine:
     def _silent(self, error: Exception) -> SourceUnavailable:
         return SourceUnavailable(
             f"{self._name}: the Docker Engine at {redact(self._url)} does not answer "
-            f"({one_line(str(error), 150)}); check that it runs, and that the triggerer may use its socket "
-            "or reach its proxy"
+            f"({one_line(str(error), 150)}); check that it runs, and that its socket may be used, or its "
+            f"proxy reached, {self.where}"
         )
 
 

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from incident_response.clients.docker_facts import Facts
 from incident_response.domain.redaction import one_line
 from incident_response.domain.signals import Signal
 from incident_response.domain.times import in_words
 from incident_response.sources.docker_engine import Terms
 
-from .docker_rows import Facts, Row
+from .docker_rows import Row
 
 KIND = "docker"
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from .docker_rows import Facts
+from incident_response.clients.docker_facts import Facts
 
 # The event, the end of the process and what Docker writes down lie apart by less than this.
 _SAME = timedelta(seconds=15)

@@ -42,15 +42,3 @@ class MemoryUse:
         """What to keep until the next look, of the containers that are still there."""
         limits = {key: value for key, value in self._limits.items() if key in there}
         return {"limits": limits, "short": sorted(self._short & there)}
-
-
-def used(stats: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Bytes used and allowed, as `docker stats` shows them; None for a container that has just ended."""
-    memory = stats.get("memory_stats") or {}
-    usage, limit = int(memory.get("usage") or 0), int(memory.get("limit") or 0)
-    if not usage or not limit:
-        return None
-    detail = memory.get("stats") or {}
-    # Files the kernel can drop at any time are no need. cgroup v1 names them total_, v2 does not.
-    cache = int(detail.get("total_inactive_file", detail.get("inactive_file", 0)))
-    return (usage - cache if cache < usage else usage), limit

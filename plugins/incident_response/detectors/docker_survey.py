@@ -7,12 +7,13 @@ from functools import partial
 from typing import Any, TypeVar
 
 from incident_response.clients.docker_api import Engine
+from incident_response.clients.docker_facts import Facts, used
 from incident_response.domain.errors import SourceUnavailable
 from incident_response.sources.docker_engine import DockerSource
 
 from .docker_findings import is_finished_job
-from .docker_memory import MemoryUse, used
-from .docker_rows import Facts, Row
+from .docker_memory import MemoryUse
+from .docker_rows import Row
 from .parallel import settle
 
 _THREADS = 8

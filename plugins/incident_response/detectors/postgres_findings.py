@@ -9,8 +9,8 @@ from typing import Any
 
 from incident_response.domain.redaction import one_line
 from incident_response.domain.times import in_words
+from incident_response.sizes import size_in_words
 from incident_response.sources.postgres import PostgresSource, Sessions
-from incident_response.sources.sizes import size_in_words
 from incident_response.sql_text import without_literals
 
 _NEARLY = 95.0  # percent: exhaustion and size end below this part of their limit

@@ -86,6 +86,10 @@ class DeliveryFailed(IncidentResponseError):
     """A channel could not deliver a message; it will be tried again."""
 
 
+class OutcomeUnknown(IncidentResponseError):
+    """A change was asked for, and the answer did not come: whether it was made has to be looked at."""
+
+
 class Refused(IncidentResponseError):
     """This must not be done; nothing was changed."""
 

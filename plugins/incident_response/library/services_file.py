@@ -2,17 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from datetime import timedelta
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from incident_response.domain.business_hours import Span
 from incident_response.domain.grouping import Grouping, Umbrella
-from incident_response.domain.services import Service, ServiceMap
+from incident_response.domain.services import Container, Service, ServiceMap
 from incident_response.domain.severities import Scenario, Severity
+from incident_response.lengths import Length
+from incident_response.sizes import Size
 
 from .escalation_file import ElapsedText
 from .yaml_file import Misplaced, Model
+
+
+class ContainerEntry(Model):
+    """The Docker container of a service, and what runbooks may do with it."""
+
+    name: str | None = Field(
+        None, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$", description="Default: the service's name."
+    )
+    automation: bool = Field(
+        False,
+        description="Runbooks may restart, start, stop and pause it, and raise its memory limit; "
+        "without it they only look.",
+    )
+    start_grace: Annotated[Length, Field(ge=timedelta(), le=timedelta(hours=1))] = Field(
+        timedelta(seconds=60), description="After a start, not being healthy is no trouble yet."
+    )
+    precheck: tuple[Annotated[str, Field(min_length=1, max_length=500)], ...] = Field(
+        (),
+        max_length=20,
+        description="Command and arguments that must succeed in the running container before its restart: "
+        "[nginx, -t].",
+    )
+    memory_ceiling: Annotated[Size, Field(ge=6 * 2**20)] | None = Field(
+        None, description="Its memory limit is never raised above: 2 GB. Without one it is not raised."
+    )
+
+    @field_validator("precheck", mode="before")
+    @classmethod
+    def _words(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise ValueError("must be a list of words, as no shell reads it: [nginx, -t]")
+        return value
 
 
 class ServiceEntry(Model):
@@ -23,6 +58,7 @@ class ServiceEntry(Model):
     depends_on: tuple[str, ...] = Field(
         (), description="Names of services; trouble of theirs is trouble here."
     )
+    container: ContainerEntry | None = Field(None, description="When it runs in a Docker container.")
 
 
 class UmbrellaEntry(Model):
@@ -66,6 +102,7 @@ class ServicesFile(Model):
                 if name not in names:
                     text = f"{service.name} depends on {name!r}, which is not in the list; add it"
                     raise Misplaced(text, "services", place, "depends_on")
+        self._each_container_once()
         rules = [rule.name for rule in self.together]
         for place, name in enumerate(rules):
             if name in rules[:place]:
@@ -73,6 +110,15 @@ class ServicesFile(Model):
                     f"two rules are named {name!r}; its incidents are found by it", "together", place, "name"
                 )
         return self
+
+    def _each_container_once(self) -> None:
+        owners: dict[str, str] = {}
+        for place, service in enumerate(self.services):
+            if service.container is not None:
+                name = service.container.name or service.name
+                if (owner := owners.setdefault(name, service.name)) != service.name:
+                    text = f"the container {name!r} is that of {owner} already; name it once"
+                    raise Misplaced(text, "services", place, "container")
 
 
 def _ambiguous(name: str, called: dict[str, str], *at: str | int) -> Misplaced:
@@ -83,7 +129,9 @@ def _ambiguous(name: str, called: dict[str, str], *at: str | int) -> Misplaced:
 def grouping(content: ServicesFile) -> Grouping:
     """The domain's record."""
     return Grouping(
-        services=ServiceMap(Service(s.name, s.aliases, s.depends_on) for s in content.services),
+        services=ServiceMap(
+            Service(s.name, s.aliases, s.depends_on, _container(s)) for s in content.services
+        ),
         umbrellas=tuple(
             Umbrella(
                 name=rule.name,
@@ -99,4 +147,17 @@ def grouping(content: ServicesFile) -> Grouping:
         ),
         wait=Span.parse(content.wait).elapsed,
         window=Span.parse(content.window).elapsed,
+    )
+
+
+def _container(service: ServiceEntry) -> Container | None:
+    entry = service.container
+    if entry is None:
+        return None
+    return Container(
+        name=entry.name or service.name,
+        automation=entry.automation,
+        start_grace=entry.start_grace,
+        precheck=entry.precheck,
+        memory_ceiling=entry.memory_ceiling,
     )

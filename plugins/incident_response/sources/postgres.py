@@ -8,9 +8,9 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from incident_response.lengths import Length
+from incident_response.sizes import Size
 
 from .base import Entry, Source
-from .sizes import Size
 
 
 class ConnectionsPercent(Entry):

@@ -14,10 +14,10 @@ import pytest
 from pydantic import ValidationError
 
 from incident_response.clients.docker_api import Engine, engine_url
+from incident_response.clients.docker_facts import moment, used
 from incident_response.detectors import docker_engine
 from incident_response.detectors.docker_engine import DockerDetector
-from incident_response.detectors.docker_memory import used
-from incident_response.detectors.docker_rows import Row, moment
+from incident_response.detectors.docker_rows import Row
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import NotConfigured, SourceUnavailable
 from incident_response.domain.ports import Observation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from incident_response.sources.sizes import parse_size, size_in_words
+from incident_response.sizes import parse_size, size_in_words
 
 
 @pytest.mark.parametrize(
