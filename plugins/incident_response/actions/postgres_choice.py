@@ -38,7 +38,7 @@ def choose(survey: Survey, wanted: Ending, *, cancel: bool) -> Choice:
     found = [each for each in _candidates(survey, wanted) if each.age >= wanted.limit.total_seconds()]
     found.sort(key=lambda each: (-each.age, each.backend.pid))
     # Nothing runs in them that could be cancelled. No refusal: the next rung of the ladder ends them.
-    passed_over = [each for each in found if cancel and not each.backend.active]
+    passed_over = [each for each in found if cancel and not each.backend.active and not each.backend.hidden]
     found = [each for each in found if each not in passed_over]
     spared, allowed = [], []
     for each in found:
@@ -49,6 +49,9 @@ def choose(survey: Survey, wanted: Ending, *, cancel: bool) -> Choice:
             allowed.append(each)
     if wanted.chosen == "blockers" and any(root.pid == 0 for root in survey.roots()):
         spared.append("a prepared transaction: end it with COMMIT PREPARED or ROLLBACK PREPARED")
+    hidden = sum(backend.hidden and not backend.superuser for backend in _within(survey, wanted))
+    if hidden and wanted.chosen != "blockers":  # whether they are in the way nobody knows
+        spared.append(f"{counted(hidden, 'session')} hidden from us: GRANT pg_monitor TO {survey.login}")
     if spared and not allowed and not passed_over:
         raise Refused(
             f"{wanted.action}: nothing may be touched; {counted(len(spared), 'session is', 'sessions are')} "
@@ -73,9 +76,7 @@ def _candidates(survey: Survey, wanted: Ending) -> list[Candidate]:
     if wanted.chosen == "blockers":
         return _blockers(survey, wanted)
     found = []
-    for backend in survey.clients:
-        if not wanted.whole_server and backend.database != survey.database:
-            continue
+    for backend in _within(survey, wanted):
         if wanted.chosen == "long_running" and backend.state == "active" and backend.waits_on != "Lock":
             age = backend.query_seconds or 0.0
             found.append(Candidate(backend, age, f"which has been running one statement for {seconds(age)}"))
@@ -86,6 +87,11 @@ def _candidates(survey: Survey, wanted: Ending) -> list[Candidate]:
             age = backend.state_seconds or 0.0
             found.append(Candidate(backend, age, f"which has been idle for {seconds(age)}"))
     return found
+
+
+def _within(survey: Survey, wanted: Ending) -> list[Backend]:
+    """Clients of our database, or of the whole server."""
+    return [each for each in survey.clients if wanted.whole_server or each.database == survey.database]
 
 
 def _blockers(survey: Survey, wanted: Ending) -> list[Candidate]:

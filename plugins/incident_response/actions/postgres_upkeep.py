@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from incident_response.clients.postgres_session import CommandFailed, Session
+from incident_response.clients.postgres_session import CommandFailed, NoAnswer, Session
 from incident_response.domain.actions import Done, Planned, Scene
 from incident_response.domain.errors import NotConfigured, Refused, SourceUnavailable
 from incident_response.parameters import postgres_steps
@@ -90,7 +90,7 @@ class Upkeep(Postgres):
         try:
             with self.session(scene) as session:
                 answer = self._when(session, planned.data)
-        except (SourceUnavailable, NotConfigured):
+        except (SourceUnavailable, NotConfigured, NoAnswer):
             return None
         return bool(answer["done"]) if answer["there"] else None
 

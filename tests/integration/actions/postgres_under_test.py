@@ -122,6 +122,9 @@ class Stage:
     def look(self, name: str, **fields: Any) -> Any:
         return self.action(name).look(self.scene(name, **fields))
 
+    def look_within(self, seconds: float, name: str, **fields: Any) -> Any:
+        return self.action(name).look(self.scene(name, seconds=seconds, **fields))
+
     def plan(self, name: str, **fields: Any) -> Any:
         return self.action(name).plan(self.scene(name, **fields))
 
