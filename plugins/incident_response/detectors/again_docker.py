@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from incident_response.clients.docker_api import Engine
+from incident_response.clients.docker_facts import Facts
 from incident_response.domain.errors import NotConfigured
 from incident_response.domain.ports import Sighting
 from incident_response.sources.docker_engine import DockerSource, Terms, WatchedContainer
@@ -16,7 +17,7 @@ from incident_response.sources.docker_engine import DockerSource, Terms, Watched
 from .again import Again, World, name, unanswered
 from .docker_findings import why_down
 from .docker_memory import MemoryUse
-from .docker_rows import Facts, Row
+from .docker_rows import Row
 from .docker_survey import Survey
 
 _SAME = timedelta(seconds=15)  # an event and what is written down about it lie apart by less

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
+from incident_response.clients.postgres_session import database_of
 from incident_response.domain.ports import Sighting
 from incident_response.sources.airflow_health import AirflowHealthSource
 from incident_response.sources.http_health import HttpHealthSource, HttpTarget
@@ -13,7 +14,6 @@ from incident_response.sources.postgres import PostgresSource
 
 from .again import ByLooking, World, name
 from .base import Look
-from .postgres_session import database_of
 
 _QUEUE = ("AirflowHighTaskQueueLength", "AirflowTasksQueuedTooLong", "AirflowPoolStarved")
 
