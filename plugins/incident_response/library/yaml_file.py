@@ -97,6 +97,8 @@ def _message(error: Any) -> str:
     if error["type"] == "missing":
         return "is missing; add it"
     text = str(error["msg"]).removeprefix("Value error, ")
+    if isinstance(error.get("ctx", {}).get("error"), Misplaced):
+        return text  # what was found is the whole list
     return f"{text} (found {str(error.get('input'))[:80]!r})"
 
 

@@ -115,10 +115,10 @@ BROKEN = [
     ),
     (
         "runbooks/dag-failure-recovery.yaml",
-        "name: green",
-        "name: clear",
-        "verify.0.name",
-        "two steps are named 'clear'",
+        "name: resources",
+        "name: diagnose",
+        "diagnose.2.name",
+        "two steps are named 'diagnose'",
     ),
     (
         "runbooks/dag-failure-recovery.yaml",
