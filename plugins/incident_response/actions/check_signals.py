@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
+from incident_response.clients.giving_up import Patience
 from incident_response.domain.actions import Finding, Scene
+from incident_response.domain.errors import SourceUnavailable
 from incident_response.domain.ports import Role, Sighting
 from incident_response.domain.redaction import one_line
 from incident_response.parameters.base import Parameters
@@ -28,7 +31,7 @@ class Quiet:
     def look(self, scene: Scene) -> Finding:
         """Look at the sources. Raises SourceUnavailable, NotConfigured."""
         own = [sighting for sighting in scene.sightings if sighting.role is Role.OWN]
-        firing, blind = self._kit.lookout.still_firing(own, self._kit.now())
+        firing, blind = self._asked(own, scene.seconds)
         looked = len(own) - len(blind)
         data = {
             "firing": [_named(sighting) for sighting in firing[:_SHOWN]],
@@ -44,6 +47,17 @@ class Quiet:
             return Finding(one_line(text, 200), data)
         text = f"None of {looked} signals that can be looked at fires any more{unseen}"
         return Finding(one_line(text, 200), data, proven=True)
+
+    def _asked(
+        self, own: Sequence[Sighting], seconds: float
+    ) -> tuple[Sequence[Sighting], Sequence[Sighting]]:
+        ask = partial(self._kit.lookout.still_firing, own, self._kit.now())
+        try:
+            return Patience("check.signals_quiet").wait(ask, seconds)
+        except TimeoutError as error:
+            raise SourceUnavailable(
+                f"check.signals_quiet: {error} from the sources; they are asked again, or give it more time"
+            ) from None
 
 
 def _list(sightings: Sequence[Sighting]) -> str:

@@ -49,6 +49,11 @@ class Backfill:
                 f"a backfill of {dag_id} would run nothing: each missing date has a run already, or none by "
                 "its schedule; set `reprocess: completed`, or use data.ingest"
             )
+        if len(dates) > asked.most:
+            raise Refused(
+                f"the {len(found.keys)} missing keys are {len(dates)} runs of {dag_id}, and at most "
+                f"{asked.most} are started without a person; raise `most`, or use data.ingest"
+            )
         data = {
             "dag_id": dag_id,
             "from_date": dates[0].isoformat(),

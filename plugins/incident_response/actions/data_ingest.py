@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 
 from incident_response.domain.actions import Done, Planned, Scene
 from incident_response.domain.errors import AirflowRefused, AirflowUnavailable, BadInput, Refused
 from incident_response.domain.redaction import one_line
+from incident_response.domain.times import utc
 from incident_response.parameters.base import Parameters
 from incident_response.parameters.data_steps import DataIngest
 
@@ -39,7 +41,7 @@ class Ingest:
             name = run_id(scene.incident.number, scene.attempt, key)
             logical = None
             if asked.logical_date:
-                logical = _start(key, found.every, found.zone) + asked.shift
+                logical = utc(_start(key, found.every, found.zone) + asked.shift)
             conf = filled(dict(asked.conf), key)
             data = {
                 "dag_id": dag_id,
@@ -103,7 +105,7 @@ class Ingest:
             raise Refused(_taken(dag_id, taken))
 
 
-def _start(key: str, every: str | None, zone: str) -> Any:
+def _start(key: str, every: str | None, zone: str) -> datetime:
     try:
         return period(key, every, zone)[0]
     except BadInput as error:

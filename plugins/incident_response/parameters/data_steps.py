@@ -140,7 +140,7 @@ class DataBackfill(_Ingesting):
         "again, `completed` all.",
     )
     max_active_runs: int = Field(1, ge=1, le=50, description="Runs at a time; the platform has two slots.")
-    most: int = Field(31, ge=1, le=50, description="Dates. When more are missing, a person decides.")
+    most: int = Field(31, ge=1, le=50, description="Keys, and runs. When there are more, a person decides.")
 
 
 class DataIngested(Parameters):

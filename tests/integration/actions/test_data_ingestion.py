@@ -8,11 +8,13 @@ from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg2
 import pytest
 from sqlalchemy.engine import make_url
 
+from incident_response.actions.check_signals import Quiet
 from incident_response.actions.data_backfill import Backfill
 from incident_response.actions.data_ingest import Ingest
 from incident_response.actions.data_ingested import Ingested
@@ -20,17 +22,20 @@ from incident_response.actions.data_missing import FindMissing
 from incident_response.actions.kit import Kit
 from incident_response.airflow_api import AirflowApi
 from incident_response.detectors.data_quality import DataQualityDetector
+from incident_response.detectors.registry import Detectors
 from incident_response.domain.actions import Done, Finding, Planned, Scene
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import AirflowUnavailable, Refused
+from incident_response.domain.ports import Sighting
 from incident_response.domain.services import ServiceMap
 from incident_response.domain.severities import Scenario
 from incident_response.parameters.registry import MODELS
+from incident_response.settings import Settings
 from incident_response.sources.data_quality import DataQualitySource
 from tests.support.airflow import Airflow
 from tests.support.lookout import Lookout
 from tests.support.postgres import PostgresServer
-from tests.support.scenes import incident, scene, sighting
+from tests.support.scenes import incident, scene
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -61,14 +66,14 @@ class Place:
         self.found: dict[str, Mapping[str, Any]] = {}
         self.done: dict[str, Mapping[str, Any]] = {}
         self.number = 0
+        self.sightings: Sequence[Sighting] = ()
         login = Connection(airflow.url, airflow.login.user, airflow.login.password)
-        self.kit = Kit(
-            {"lianel_energy_db": database}.get,
-            AirflowApi(lambda: login),
-            lambda: ServiceMap(()),  # type: ignore[arg-type]
-            None,  # type: ignore[arg-type]
-            lambda: NOW,
+        find, api = {"lianel_energy_db": database}.get, AirflowApi(lambda: login)
+        self.source = DataQualitySource.model_validate(
+            {"kind": "data_quality", "name": "energy", "conn_id": "lianel_energy_db", "checks": [ASSERTION]}
         )
+        detectors = Detectors(lambda: (self.source,), find, api, Settings())
+        self.kit = Kit(find, api, ServiceMap, detectors, lambda: NOW)
 
     def empty(self, missing: Sequence[str] = MISSING) -> str:
         """Thirty days of which some are missing, for an incident of its own; returns how its runs begin."""
@@ -94,8 +99,7 @@ class Place:
     def scene(self, action: str, **fields: Any) -> Scene:
         about = incident(LOG, Scenario.DATA_QUALITY, number=self.number)
         parameters = MODELS[action].model_validate(fields)
-        return scene(about, parameters, [sighting("data_quality", alertname="DataInvalid", service=LOG)],
-                     found=self.found, done=self.done)  # fmt: skip
+        return scene(about, parameters, self.sightings, found=self.found, done=self.done)
 
     def missing(self) -> Finding:
         """The step `missing`."""
@@ -107,6 +111,10 @@ class Place:
         self.found["missing"] = found.data
         return found
 
+    def quiet(self) -> Finding:
+        """The assertion that opened the incident."""
+        return Quiet(self.kit).look(self.scene("check.signals_quiet", least=1))
+
     def ingested(self, **fields: Any) -> Finding:
         """The check, once it knows."""
         answer: list[Finding] = []
@@ -117,6 +125,12 @@ class Place:
 
         wait_for(knows, "the ingesting runs have ended", 60)
         return answer[-1]
+
+    def forget(self, dag_id: str) -> None:
+        """Delete what an earlier try of the test has left."""
+        for run_id in self.runs(dag_id):
+            path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}"
+            self.airflow.request("DELETE", path).raise_for_status()
 
     def runs(self, dag_id: str, prefix: str = "") -> dict[str, dict[str, Any]]:
         """The runs that Airflow has."""
@@ -165,11 +179,11 @@ def place(postgres_server: PostgresServer, airflow_pool: Any) -> Place:
 def test_three_missing_dates_among_thirty_are_ingested_by_exactly_three_runs(place: Place) -> None:
     """Found, planned, done once although it is applied again, proven; the assertion that fired is quiet."""
     runs = place.empty()
-    source = DataQualitySource.model_validate(
-        {"kind": "data_quality", "name": "energy", "conn_id": "lianel_energy_db", "checks": [ASSERTION]}
-    )
-    watch = Lookout(DataQualityDetector(source, place.kit.find))
+    watch = Lookout(DataQualityDetector(place.source, place.kit.find))
     assert watch.names() == {"DataInvalid": True}
+    with watch.house.store.read() as tx:
+        place.sightings = tx.sightings(1)
+    assert place.quiet().proven is None
 
     found = place.missing()
     assert found.data["missing"] == MISSING
@@ -201,6 +215,8 @@ def test_three_missing_dates_among_thirty_are_ingested_by_exactly_three_runs(pla
     rows = place.run(f"SELECT ingestion_date::text, run_id FROM {LOG} WHERE run_id <> 'before' ORDER BY 1")
     assert rows == [(date, f"{runs}{date}") for date in MISSING]
     assert place.missing().data["missing"] == []
+    assert place.quiet().text == "None of 1 signals that can be looked at fires any more"
+    assert place.quiet().proven is True
     assert watch.names(minutes=5) == {"DataInvalid": False}
     assert [planned.text for planned in ingest.plan(asked)] == []
 
@@ -273,6 +289,7 @@ def test_a_backfill_runs_exactly_the_missing_dates(place: Place) -> None:
     place.missing()
     backfill = Backfill(place.kit)
     place.airflow.unpause("ingests_daily")
+    place.forget("ingests_daily")
     asked = place.scene("data.backfill", dag_id="ingests_daily", max_active_runs=2)
     with pytest.raises(Refused, match="would also run 2025-03-12, which are not missing"):
         backfill.plan(asked)
