@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 class WebServer:
-    """Answers every GET with `status`, `headers` and `body`, after `delay` seconds.
+    """Answers every GET and POST with `status`, `headers` and `body`, after `delay` seconds.
 
     `drips`: sends one byte of an endless header every 50 ms, so that no read ever times out. `asked` keeps
     the path and the Authorization header of each request.
@@ -82,6 +82,10 @@ def _handler(server: WebServer) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(server.body)
             return None
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.do_GET()
 
         def _drip(self) -> None:
             with contextlib.suppress(OSError):

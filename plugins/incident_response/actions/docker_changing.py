@@ -10,7 +10,7 @@ from typing import Any
 from incident_response.clients.docker_api import Engine
 from incident_response.clients.docker_writing import WritingEngine
 from incident_response.domain.actions import Done, Planned, Scene
-from incident_response.domain.errors import Refused
+from incident_response.domain.errors import Refused, SourceUnavailable
 from incident_response.domain.services import Container
 
 from .docker_container import Seen, see
@@ -83,6 +83,17 @@ def present(engine: Engine, name: str) -> Seen:
     if seen.state in ("dead", "removing"):
         raise Refused(f"the container {name} is {seen.state}; remove it and create it again")
     return seen
+
+
+def latest(engine: Engine, seen: Seen) -> Seen:
+    """The container after it was changed; as it was seen last when the engine does not say.
+
+    No error: it would tell that nothing was done.
+    """
+    try:
+        return see(engine, seen.name) or seen
+    except SourceUnavailable:
+        return seen
 
 
 def same(engine: Engine, planned: Planned) -> Seen:

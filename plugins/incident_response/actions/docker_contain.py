@@ -11,7 +11,7 @@ from incident_response.domain.services import Container
 from incident_response.parameters.base import Parameters
 from incident_response.parameters.docker_steps import Pause, Stop, Unpause
 
-from .docker_changing import ContainerChange, facts, present, refuse_paused, same, target, watch
+from .docker_changing import ContainerChange, facts, latest, refuse_paused, same, target, watch
 from .docker_container import Seen
 from .docker_looking import writing
 from .docker_restart import MARGIN
@@ -58,7 +58,7 @@ class StopContainer(ContainerChange):
             if not seen.ended:
                 return self.started(f"{seen.name} runs already, it was not started again", seen)
             engine.start(seen.id)
-            return self.started(f"Started the container {seen.name} again", present(engine, seen.name))
+            return self.started(f"Started the container {seen.name} again", latest(engine, seen))
 
 
 class PauseContainer(ContainerChange):
@@ -116,4 +116,4 @@ def _go_on(change: ContainerChange, engine: WritingEngine, seen: Seen) -> Done:
     if seen.state != "paused":
         return change.started(f"{seen.name} was not paused any more, it {seen.words()}", seen)
     engine.unpause(seen.id)
-    return change.started(f"Unpaused the container {seen.name}", present(engine, seen.name))
+    return change.started(f"Unpaused the container {seen.name}", latest(engine, seen))

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from incident_response.clients.docker_writing import WritingEngine
 from incident_response.domain.actions import Done, Planned, Scene
-from incident_response.domain.errors import Refused
+from incident_response.domain.errors import Refused, SourceUnavailable
 from incident_response.domain.services import Container
 from incident_response.domain.times import in_words
 from incident_response.parameters.base import Parameters
@@ -67,7 +67,10 @@ class RestartContainersInOrder(RestartContainer):
                 raise Refused(f"{seen.name} was not restarted, as it needs {name}: {verdict.text}")
         done = super()._apply(scene, engine, terms, seen, planned)
         seconds = min(terms.start_grace.total_seconds() + 1, engine.left - 1)
-        verdict = self._wait(scene, engine, seen.name, terms.start_grace, seconds)
+        try:
+            verdict = self._wait(scene, engine, seen.name, terms.start_grace, seconds)
+        except SourceUnavailable:  # it is restarted all the same; the check will tell
+            verdict = Verdict(None, "whether it is healthy is not known, the engine does not answer")
         return Done(f"{done.text}; {verdict.text}"[:200], {**done.data, "healthy": verdict.proven})
 
     def _wait(

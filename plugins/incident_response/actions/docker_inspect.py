@@ -131,7 +131,7 @@ def _command(words: list[str]) -> list[str]:
     """`--requirepass`, `hunter2`: the second word is only known for what it is by the first."""
     shown = list(words)
     for place, (option, value) in enumerate(pairwise(words), start=1):
-        together = f"{option} {value}"
-        if redact(option) == option and redact(together) != together:
+        pair = f"{option} {value}"
+        if redact(option) == option and redact(value) == value and redact(pair) != pair:
             shown[place] = MASK
     return shown

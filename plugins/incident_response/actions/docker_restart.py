@@ -11,7 +11,7 @@ from incident_response.parameters.base import Parameters
 from incident_response.parameters.docker_steps import Restart, Start
 
 from . import docker_precheck
-from .docker_changing import ContainerChange, facts, present, refuse_paused, target, watch
+from .docker_changing import ContainerChange, facts, latest, present, refuse_paused, target, watch
 from .docker_container import Seen
 
 MARGIN = 2  # seconds that the engine needs to kill and start, beside the time that the container has
@@ -41,7 +41,7 @@ class RestartContainer(ContainerChange):
         seconds = min(planned.data["stop_within"], max(1, int(engine.left / 2)))
         engine.restart(seen.id, seconds)
         text = f"Restarted the container {seen.name}{' after its pre-check' if checked else ''}"
-        return self.started(text, present(engine, seen.name))
+        return self.started(text, latest(engine, seen))
 
     def _already(self, seen: Seen, planned: Planned) -> Done | None:
         refuse_paused(seen)
@@ -84,7 +84,7 @@ class StartContainer(ContainerChange):
         if seen.started != planned.data["started_at"]:
             return self.started(f"{seen.name} was started since and ended again; not started again", seen)
         engine.start(seen.id)
-        return self.started(f"Started the container {seen.name}", present(engine, seen.name))
+        return self.started(f"Started the container {seen.name}", latest(engine, seen))
 
     def _happened(self, engine: WritingEngine, seen: Seen, planned: Planned) -> bool | None:
         before = planned.data["started_at"]

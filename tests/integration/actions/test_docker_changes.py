@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from incident_response.clients.docker_api import Engine
+from incident_response.clients.docker_writing import WritingEngine
 from incident_response.domain.errors import OutcomeUnknown, Refused, SourceUnavailable
 from incident_response.domain.services import Container, Service, ServiceMap
 from tests.support.docker_bench import Bench, service
@@ -536,6 +538,30 @@ class TestInterrupted:
         with pytest.raises(OutcomeUnknown, match=r"whether POST /containers/\*/restart .*be looked at"):
             bench.apply("docker.restart", planned, seconds=1)
         assert bench.happened("docker.restart", planned) is True
+
+    @pytest.mark.parametrize("action", ["docker.restart", "docker.restart_in_order"])
+    def test_done_and_then_the_engine_is_away(
+        self, engine: DockerEngine, bench: Bench, monkeypatch: pytest.MonkeyPatch, action: str
+    ) -> None:
+        """Whatever comes after the restart does not tell that there was none."""
+        engine.run("api").kill()
+        [planned] = bench.plan(action)
+        before = started(engine, "api")
+
+        def away(*_: object) -> None:
+            raise SourceUnavailable
+
+        restart = WritingEngine.restart
+
+        def then_away(self: WritingEngine, *given: Any) -> None:
+            restart(self, *given)
+            monkeypatch.setattr(Engine, "inspect", away)
+
+        monkeypatch.setattr(WritingEngine, "restart", then_away)
+        done = bench.apply(action, planned)
+
+        assert done.text.startswith("Restarted the container api")
+        assert started(engine, "api") != before
 
     def test_restarted_by_docker_meanwhile(self, engine: DockerEngine, bench: Bench) -> None:
         """Then nobody can tell what was ours."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incident_response.domain.services import Service, ServiceMap
+from incident_response.domain.services import Container, Service, ServiceMap
 
 DATABASE = Service("db", ("postgres", "10.0.0.5", "localhost:5432"))
 MAP = ServiceMap(
@@ -97,3 +97,22 @@ def test_circles_end_and_nothing_is_its_own_cause(edges: list[tuple[str, str]]) 
             assert services.upstreams(upstream) - {name} <= services.upstreams(name)
     for upstream, downstream in edges:
         assert upstream == downstream or upstream in services.upstreams(downstream)
+
+
+def test_the_order_of_a_restart() -> None:
+    """Each after what it needs; a circle has an order, too."""
+    assert MAP.in_order("web") == ("db", "identity", "api")
+    assert MAP.in_order("report") == ("db", "ingest")
+    assert MAP.in_order("unknown") == ()
+    circle = ServiceMap([Service("a", (), ("b",)), Service("b", (), ("c",)), Service("c", (), ("a",))])
+    assert circle.in_order("a") == ("c", "b")
+
+
+def test_services_and_containers_by_name() -> None:
+    """A service by its alias, too; edges of Airflow change nothing."""
+    web = Service("web", ("www",), (), Container("web-1"))
+    services = ServiceMap([web]).with_edges([("web", "report")])
+    assert services.service("www") == services.service("web") == web
+    assert services.service("report") is None
+    assert services.container("web-1") == web.container
+    assert services.container("web") is None

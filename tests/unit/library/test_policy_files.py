@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from incident_response.domain.errors import PolicyError
+from incident_response.domain.services import Container
 from incident_response.library.detectors_file import DetectorsFile
 from incident_response.library.folder import Library
 from incident_response.library.maintenance_file import MaintenanceFile
@@ -28,6 +29,12 @@ services:
     aliases: [postgres]
   - name: api
     depends_on: [db]
+    container:
+      name: the-api
+      automation: true
+      start_grace: 2 min
+      precheck: [nginx, -t]
+      memory_ceiling: 2 GB
 together:
   - name: many
     scenario: dag_failure
@@ -72,6 +79,11 @@ FILES: dict[str, tuple[str, type[Model]]] = {
     "detectors": (DETECTORS, DetectorsFile),
 }
 
+CONTAINERS = (
+    "nginx-proxy", "keycloak", "lianel-energy-service", "lianel-profile-service", "lianel-comp-ai-service",
+    "lianel-stock-service", "lianel-frontend", "dc-redis-1", "dc-airflow-apiserver-1",
+    "dc-airflow-scheduler-1", "dc-airflow-dag-processor-1", "dc-airflow-worker-1", "dc-airflow-triggerer-1",
+)  # fmt: skip
 BROKEN = [
     # file, what stands there, what somebody writes, line, field, what the message says
     ("services", "name: api", "name: db", 6, "services.1.name", "rename or remove"),
@@ -80,12 +92,20 @@ BROKEN = [
     ("services", "[db]", "[database]", 7, "services.1.depends_on", "not in the list; add it"),
     ("services", "depends_on: [db]", "depend_on: [db]", 7, "services.1.depend_on", "correct its name"),
     ("services", "- name: db", "- nam: db", 4, "services.0.name", "is missing; add it"),
-    ("services", "services: 3", "services: 1", 11, "together.0.services", "greater than or equal to 2"),
-    ("services", "15 min", "soon", 12, "together.0.within", "write for example"),
-    ("services", "15 min", "1 business day", 12, "together.0.within", "must be elapsed time"),
-    ("services", "15 min", "99999999999999 h", 12, "together.0.within", "longer than a century"),
-    ("services", "P2", "P5", 13, "together.0.severity", "'P1', 'P2', 'P3' or 'P4'"),
-    ("services", "dag_failure", "luck", 10, "together.0.scenario", "'dag_failure'"),
+    ("services", "services: 3", "services: 1", 17, "together.0.services", "greater than or equal to 2"),
+    ("services", "15 min", "soon", 18, "together.0.within", "write for example"),
+    ("services", "15 min", "1 business day", 18, "together.0.within", "must be elapsed time"),
+    ("services", "15 min", "99999999999999 h", 18, "together.0.within", "longer than a century"),
+    ("services", "P2", "P5", 19, "together.0.severity", "'P1', 'P2', 'P3' or 'P4'"),
+    ("services", "dag_failure", "luck", 16, "together.0.scenario", "'dag_failure'"),
+    ("services", "name: the-api", "name: the/api", 9, "services.1.container.name", "pattern"),
+    ("services", "automation: true", "automation: perhaps", 10, "services.1.container.automation", "boolean"),
+    ("services", "automation: true", "automaton: true", 10, "services.1.container.automaton", "correct its"),
+    ("services", "2 min", "2 days", 11, "services.1.container.start_grace", "less than or equal to"),
+    ("services", "[nginx, -t]", "nginx -t", 12, "services.1.container.precheck", "a list of words"),
+    ("services", "2 GB", "plenty", 13, "services.1.container.memory_ceiling", "write for example 200 GB"),
+    ("services", "[postgres]", "[postgres]\n    container: {name: the-api}", 9, "services.1.container",
+     "is that of db already"),
     ("services", "wait: 30 s", "wait: []", 2, "wait", "write for example"),
     ("services", "version: 1", "version: 2", 1, "version", "1"),
     ("services", "[postgres]", "[postgres", 6, "", "no valid YAML"),
@@ -239,6 +259,9 @@ def test_what_is_written_is_what_is_in_force(library: Library) -> None:
     assert grouping.wait == timedelta(seconds=30)
     assert grouping.services.name({"service": "postgres"}) == "db"
     assert grouping.services.upstreams("api") == {"db"}
+    container = Container("the-api", True, timedelta(minutes=2), ("nginx", "-t"), 2 * 2**30)
+    assert grouping.services.container("the-api") == container
+    assert grouping.services.container("db") is None
     (umbrella,) = grouping.umbrellas
     assert (umbrella.services, umbrella.within, umbrella.severity.value) == (3, timedelta(minutes=15), "P2")
     (window,) = library.windows()
@@ -265,4 +288,19 @@ def test_rules_that_name_a_missing_runbook_are_named_with_their_line(library: Li
     rules = "version: 1\nrules:\n  - name: one\n  - name: two\n    runbook: lost\n"
     write(library, "classification", rules)
     found = [(Path(p.file).stem, p.line, p.field) for p in library.problems()]
-    assert found == [("classification", 5, "rules.1.runbook"), ("services", 12, "together.0.runbook")]
+    assert found == [("classification", 5, "rules.1.runbook"), ("services", 18, "together.0.runbook")]
+
+
+def test_the_shipped_containers_that_runbooks_may_change() -> None:
+    """None of those that a runbook runs in or by, nor the broker with its queues."""
+    services = Library(INCLUDE).grouping().services
+    container = {name: services.container(name) for name in CONTAINERS}
+    changed = {name for name, terms in container.items() if terms is not None and terms.automation}
+    assert changed == {name for name in CONTAINERS if not name.startswith("dc-")} | {
+        "dc-airflow-dag-processor-1"
+    }
+    proxy, identity = container["nginx-proxy"], container["keycloak"]
+    assert proxy is not None
+    assert proxy.precheck == ("nginx", "-t")
+    assert identity is not None
+    assert identity.start_grace == timedelta(seconds=120)
