@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from tests.web.conftest import House
-from tests.web.reading import broken_database, part
+from tests.web.reading import part
 
 
 def test_the_text_of_a_written_runbook_is_shown_and_nothing_offers_to_run_it(house: House) -> None:
     """Open, because it is what to do now."""
-    number = broken_database(house)
+    number = house.alert("fact_energy_annual", "DataStale")
     text = house.client().get(str(number)).text
     shown = part(house, number, "remediation")
 
     assert '<details id="runbook" open>' in shown
     assert "Follow this by hand" in shown
-    assert "<li><b>Status.</b> Does the server answer (<code>pg_isready</code>)?" in shown
-    assert "/remediate" not in text
+    assert "<li><b>Metrics.</b> Which table, since when, how much?" in shown
     assert "Run the runbook" not in text
+    assert "Run data-quality-issues" in text  # another one for such trouble, which a person may choose
 
 
 def test_the_text_of_an_executable_runbook_is_at_hand(house: House) -> None:

@@ -380,6 +380,10 @@ def remediation_ended(
         return change
     if ended.state is RemediationState.SUCCEEDED:
         return change.then(lambda i: mitigate(i, policy, by, now, proof=ended.reason, hold=runbook.hold_down))
+    if ended.state is RemediationState.CONTAINED:
+        level = max(incident.level, runbook.level(causes))
+        reason = f"contained by {runbook.name}, people go on: {ended.reason}"[:300]
+        return change.then(lambda i: escalate(i, policy, by, now, to=level, reason=reason))
     if ended.state is RemediationState.REFUSED:
         if incident.pages or incident.status is not Status.TRIGGERED:
             return change

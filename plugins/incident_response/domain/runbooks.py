@@ -140,6 +140,7 @@ class RemediationState(str, Enum):
     REQUESTED = "requested"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
+    CONTAINED = "contained"  # it does not spread any more, and people go on from there
     FAILED = "failed"
     REFUSED = "refused"
     UNKNOWN = "unknown"

@@ -151,7 +151,9 @@ class RunbookFile(Model):
         2, description="The level that is paged when it fails; by cause, with a `default`."
     )
     diagnose: tuple[StepEntry, ...] = Field((), description="Look, before anything is changed.")
-    contain: tuple[StepEntry, ...] = Field((), description="Stop it from spreading.")
+    contain: tuple[StepEntry, ...] = Field(
+        (), description="Stop it from spreading. Without a `repair` after it people go on from there."
+    )
     repair: tuple[StepEntry, ...] = Field((), description="A ladder of attempts, the gentlest first.")
     verify: tuple[StepEntry, ...] = Field((), description="Asked after each attempt; all must be proven.")
     restore: tuple[RestoreEntry, ...] = Field((), description="Take back what contained it.")
@@ -182,8 +184,8 @@ class RunbookFile(Model):
                 raise Misplaced(
                     f"{restore.undo!r} is no step of `contain` or `repair`", "restore", index, "undo"
                 )
-        if self.contain and not self.repair:
-            raise Misplaced("there is no `repair` after it", "contain")
+        if self.contain and not self.repair and (self.verify or self.restore):
+            raise Misplaced("it only contains; remove `verify` and `restore`, or add a `repair`", "contain")
         if self.repair and not self.verify:
             raise Misplaced("nothing proves that it works; add a check under `verify`", "repair")
         return self

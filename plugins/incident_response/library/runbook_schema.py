@@ -20,6 +20,17 @@ def schema() -> dict[str, Any]:
     found = RunbookFile.model_json_schema(by_alias=True, mode="validation")
     step = found["$defs"]["StepEntry"]
     step["properties"]["action"]["enum"] = sorted(MODELS)
+    for name in ("when", "unless"):
+        several = step["properties"][name]
+        step["properties"][name] = {
+            "description": several["description"],
+            "anyOf": [several["items"], {"type": "array", "items": several["items"]}],
+        }
+    fields = found["properties"]["parameters"]
+    entry = next(iter(fields.pop("patternProperties", {"": {"$ref": "#/$defs/ParameterEntry"}}).values()))
+    fields["additionalProperties"] = {
+        "anyOf": [entry, {"type": ["string", "number", "boolean", "array", "null"]}]
+    }
     step["allOf"] = [
         {
             "if": {"properties": {"action": {"const": name}}, "required": ["action"]},
@@ -27,6 +38,7 @@ def schema() -> dict[str, Any]:
         }
         for name in sorted(MODELS)
     ]
+    _readable(found)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Runbook",
@@ -48,7 +60,18 @@ def _parameters(name: str, shared: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: dict[str, Any]) -> dict[str, Any]:
-    # A length of time is written `5 min`; JSON Schema would ask for ISO 8601.
-    if value.get("format") == "duration":
-        return {"type": ["string", "number"], "examples": ["30 s", "5 min", "2 h"]}
     return {key: item for key, item in value.items() if key not in ("description", "title", "default")}
+
+
+def _readable(node: Any) -> None:
+    """A length of time is written `5 min`; JSON Schema would ask for ISO 8601."""
+    if isinstance(node, dict):
+        if node.get("format") == "duration":
+            del node["format"]
+            node.pop("default", None)
+            node.update(type=["string", "number"], examples=["30 s", "5 min", "2 h"])
+        for value in list(node.values()):
+            _readable(value)
+    elif isinstance(node, list):
+        for value in node:
+            _readable(value)

@@ -59,7 +59,7 @@ def _tasks(runbook: Runbook) -> Iterator[BaseOperator]:
     for step in runbook.of(Phase.DIAGNOSE):
         yield CheckSensor(step=step) if step.checks else StepOperator(step=step, doc_md=_about(step))
     rungs = runbook.of(Phase.REPAIR)
-    if rungs:
+    if rungs or runbook.of(Phase.CONTAIN):
         yield PlanOperator(task_id="plan")
         if runbook.asks:
             yield ApproveOperator(runbook=runbook)

@@ -55,6 +55,8 @@ class RunbookOperator(BaseOperator):
             said = call(job, context)
         except IncidentResponseError as error:
             context["ti"].xcom_push(key=work.PROBLEM, value=str(error))
+            if isinstance(error, NotConfigured):
+                raise compat.SkipNow(self._not_configured(context, error)) from error
             if isinstance(error, _FINAL):
                 raise compat.FailNow(str(error)) from error
             raise
@@ -69,6 +71,17 @@ class RunbookOperator(BaseOperator):
             number = work.number_in(conf.get("incident"))
             raise compat.SkipNow(by_hand.request(number, context["dag_run"], bootstrap.now()))
         return found
+
+    @staticmethod
+    def _not_configured(context: Any, error: NotConfigured) -> str:
+        """A runbook that was never set up has not failed: whoever is on call is paged, and nobody above."""
+        job = work.job((context["dag_run"].conf or {}).get("incident"), context["run_id"])
+        assert job is not None  # the step has found it before
+        reason = f"not configured: {error}"
+        bootstrap.services().remediations.end(
+            job.incident.number, job.remediation.attempt, RemediationState.REFUSED, reason, bootstrap.now()
+        )
+        return reason
 
     @abstractmethod
     def run(self, job: Job, context: Any) -> str:

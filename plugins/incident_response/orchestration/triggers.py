@@ -171,6 +171,13 @@ class ResolutionTrigger(IncidentTrigger):
         return Look("reached", f"{incident.key} is {incident.status.value}: {incident.resolution}")
 
 
+_ENDS = {
+    RemediationState.SUCCEEDED: "reached",
+    RemediationState.CONTAINED: "reached",
+    RemediationState.REFUSED: "skipped",
+}
+
+
 class RemediationTrigger(IncidentTrigger):
     """Until the remediations asked for in this cycle have ended; the last one's end is the answer."""
 
@@ -185,8 +192,7 @@ class RemediationTrigger(IncidentTrigger):
             over = Look("skipped", f"{incident.key} is {incident.status.value} already")
             return None if incident.status.is_open else over
         last = asked[-1]
-        ends = {RemediationState.SUCCEEDED: "reached", RemediationState.REFUSED: "skipped"}
-        return Look(ends.get(last.state, "failed"), f"{last.run_id} {last.state.value}: {last.reason}")
+        return Look(_ENDS.get(last.state, "failed"), f"{last.run_id} {last.state.value}: {last.reason}")
 
 
 class CheckTrigger(WaitingTrigger):

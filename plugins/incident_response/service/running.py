@@ -184,7 +184,8 @@ class Running:
             reason = f"nothing fits: {job.results[PLAN].text}"
             self._remediations.end(number, attempt, RemediationState.REFUSED, reason, now, job.causes)
             return False, reason
-        repairs = {step.name for step in job.rungs} & (set(job.plan) | set(plan["refused"]))
+        rungs = job.rungs or job.runbook.of(Phase.CONTAIN)
+        repairs = {step.name for step in rungs} & (set(job.plan) | set(plan["refused"]))
         if repairs and repairs <= set(plan["refused"]):
             reason = "; ".join(plan["refused"].values())
             self._remediations.end(number, attempt, RemediationState.REFUSED, reason, now, job.causes)
@@ -259,7 +260,7 @@ class Running:
         if not step.applies(job.causes):
             return True, self._skip(job, step.name, _unfit(step), now)
         began = job.results.get(step.name) or self._begun(job, step.name, now)
-        found, text = self._ask(job, step)
+        found, text = self._ask(job, step, began.started_at)
         if found is True:
             return True, self._end(job, began, StepState.DONE, text, now).text
         if found is False or now > began.started_at + step.within:
@@ -330,6 +331,9 @@ class Running:
         if running is not None:
             why = f": {red[1]}" if red else ""
             return RemediationState.UNKNOWN, f"step {running} broke off, its effect is unknown{why}"
+        contained = [r.text for r in job.results.values() if _is_done(r) and _changes(job, r)]
+        if contained and not job.rungs and red is None:
+            return RemediationState.CONTAINED, "; ".join(contained)
         failed = [
             r for r in job.results.values() if r.step.startswith("verify") and r.state is StepState.FAILED
         ]
@@ -422,9 +426,13 @@ class Running:
         self._remediations.end_effect(key, number, done.text, detail, job.by, clock(), after)
         return after
 
-    def _ask(self, job: Job, step: Step) -> tuple[bool | None, str]:
+    def _ask(self, job: Job, step: Step, since: datetime | None = None) -> tuple[bool | None, str]:
+        """Ask a check once. `since`: what it waits for is counted from then, when nothing has acted yet."""
+        scene = self._scene(job, step)
         try:
-            finding: Finding = self._action(step.action).look(self._scene(job, step))
+            finding: Finding = self._action(step.action).look(
+                replace(scene, started_at=scene.started_at or since)
+            )
         except BadInput as error:
             return False, f"{step.name}: {error}"
         except IncidentResponseError as error:  # the system is away: it may come back in time

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
 
 from incident_response.domain.errors import PolicyError
 from incident_response.library.classification_file import FALLBACK
 from incident_response.library.folder import Library, find_folder
+from incident_response.library.runbook_schema import schema
+from tests.support import REPOSITORY
 from tests.support.shipped import INCLUDE
 
 
@@ -115,13 +120,6 @@ BROKEN = [
     ),
     (
         "runbooks/dag-failure-recovery.yaml",
-        "name: resources",
-        "name: diagnose",
-        "diagnose.2.name",
-        "two steps are named 'diagnose'",
-    ),
-    (
-        "runbooks/dag-failure-recovery.yaml",
         "name: ended",
         "name: guard",
         "diagnose.0.name",
@@ -197,3 +195,22 @@ def test_include_is_found_or_its_absence_explained(tmp_path: Path) -> None:
     (tmp_path / "include").mkdir()
     assert find_folder("", package) == tmp_path / "include"
     assert find_folder(str(tmp_path), package) == tmp_path
+
+
+def test_two_steps_of_one_name_are_told_where_the_second_stands(library: Library) -> None:
+    """They would be one task."""
+    edit(library, "runbooks/dag-failure-recovery.yaml", "name: resources", "name: diagnose")
+    problem = next(p for p in library.problems() if "dag-failure-recovery.yaml" in p.file)
+    assert (problem.field, problem.problem) == ("diagnose.2.name", "two steps are named 'diagnose'")
+
+
+def test_the_schema_in_the_docs_is_that_of_this_version() -> None:
+    """An editor that uses it completes what this version accepts: `python -m incident_response schema`."""
+    text = (REPOSITORY / "docs" / "runbook.schema.json").read_text()
+    assert json.loads(text) == json.loads(json.dumps(schema()))
+
+
+@pytest.mark.parametrize("path", sorted((INCLUDE / "runbooks").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_shipped_runbooks_fit_the_schema(path: Path) -> None:
+    """With the validator that editors use."""
+    Draft202012Validator(schema()).validate(yaml.safe_load(path.read_text()))

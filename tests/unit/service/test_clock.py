@@ -10,6 +10,7 @@ from incident_response.domain.errors import IllegalTransition, IncidentNotFound,
 from incident_response.domain.incidents import Status
 from incident_response.domain.ports import OutgoingState
 from incident_response.domain.runbooks import RemediationState
+from incident_response.domain.signals import Signal
 from tests.support.house import START, House, down, failed
 
 
@@ -206,8 +207,9 @@ def test_missing_things_are_named(house: House) -> None:
 
 def test_a_written_runbook_is_for_people(house: House) -> None:
     """It has no steps: a run of it is refused, the incident shows its text."""
-    house.intake.receive([down()], START)
-    assert house.incident(1).runbook == "database-maintenance"
+    labels = {"alertname": "DataStale", "table": "fact_energy_annual"}
+    house.intake.receive([Signal("data_quality", labels, "stale", START)], START)
+    assert house.incident(1).runbook == "data-quality-by-hand"
     with pytest.raises(IllegalTransition, match="people follow it"):
         house.remediations.request(1, "operator", START)
     assert house.incident(1).remediations == 0

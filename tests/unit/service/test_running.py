@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -520,3 +520,19 @@ def test_signs_of_life_keep_the_lease() -> None:
     (lease,) = site.house.automation.leases()
     assert lease.expires_at > site.house.now + timedelta(minutes=13)
     assert site.job.remediation.state is RemediationState.RUNNING
+
+
+def test_a_runbook_that_only_contains_leaves_the_rest_to_people() -> None:
+    """Frozen is not mended: the incident stays open, and the level of the runbook is paged."""
+    site = Site()
+    book = site.house.books["mend"]
+    steps = (book.steps[0], Step("freeze", Phase.CONTAIN, "pause", changes=True))
+    site.house.books["mend"] = replace(book, steps=steps, escalate_to=4)
+    for name in ("see", "plan"):
+        site.step(name)
+    assert site.step("guard")[0]
+    site.step("freeze")
+    assert site.conclude() is RemediationState.CONTAINED
+    incident = site.house.incident(site.number)
+    assert (incident.status.is_open, incident.level) == (True, 4)
+    assert site.world.done == ["pause dag:reader"]

@@ -91,8 +91,9 @@ def say(key: str, form: Form, who: Operator, services: Services, now: Now) -> Re
 
 @router.post("/{key}/remediate")
 def remediate(key: str, form: Form, who: Operator, services: Services, now: Now) -> Response:
-    """Run the incident's runbook; the guard answers in the run."""
-    return _back(services.remediations.request(numbered(key), who.name, now).incident, form)
+    """Run the incident's runbook, or the one named; the guard answers in the run."""
+    runbook = form.get("runbook") or None
+    return _back(services.remediations.request(numbered(key), who.name, now, runbook).incident, form)
 
 
 @router.post("/{key}/approve")

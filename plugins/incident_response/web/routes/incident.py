@@ -7,7 +7,8 @@ from fastapi.responses import PlainTextResponse
 
 from incident_response.domain.commands import REVIEW_PARTS
 from incident_response.domain.errors import BadInput, IncidentNotFound
-from incident_response.domain.incidents import number_of
+from incident_response.domain.incidents import Incident, number_of
+from incident_response.domain.runbooks import Runbook
 from incident_response.domain.severities import Severity
 from incident_response.domain.timeline import EventKind
 from incident_response.service.review import missing_parts
@@ -34,11 +35,13 @@ def incident(key: str, services: Services, now: Now, page: ThePage, said: str = 
         found = tx.get(number)
         runbook = services.library.runbook(found.runbook) if found.runbook else None
         policy = services.policies.of(tx, found)
+        others = [book for book in services.library.runbooks().values() if _fits(book, found)]
         content = sheet(tx, found, policy, runbook, lambda signal: services.intake.classify(signal).service)
     return page.show(
         "incident.html",
         sheet=content,
         incident=found,
+        others=others,
         causes=causes(),
         severities=list(Severity),
         parts=REVIEW_PARTS,
@@ -46,6 +49,11 @@ def incident(key: str, services: Services, now: Now, page: ThePage, said: str = 
         wait=Waiting.of(services).waits(found, now).value,
         said=_SAID.get(said, ""),
     )
+
+
+def _fits(book: Runbook, incident: Incident) -> bool:
+    """Another executable runbook that is made for such trouble."""
+    return not book.written and book.name != incident.runbook and incident.scenario in book.scenarios
 
 
 @router.get("/{key}/evidence/{position}")
