@@ -344,7 +344,7 @@ class Transaction(Protocol):
         """The evidence of an incident, oldest first."""
 
     def lease(self, target: str) -> Lease | None:
-        """Who works on a target, also when the lease has run out; locked until the end of the transaction."""
+        """Who works on a target, also when the lease has run out. Locked in a transaction that writes."""
 
     def put_lease(self, lease: Lease) -> None:
         """Take or renew a lease."""

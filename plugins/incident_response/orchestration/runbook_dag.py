@@ -60,8 +60,8 @@ def _tasks(runbook: Runbook) -> Iterator[BaseOperator]:
         yield CheckSensor(step=step) if step.checks else StepOperator(step=step, doc_md=_about(step))
     rungs = runbook.of(Phase.REPAIR)
     if rungs or runbook.of(Phase.CONTAIN):
-        yield PlanOperator(task_id="plan")
         if runbook.asks:
+            yield PlanOperator(task_id="plan")
             yield ApproveOperator(runbook=runbook)
         yield GuardOperator(task_id="guard")
         for step in runbook.of(Phase.CONTAIN):

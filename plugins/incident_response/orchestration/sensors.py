@@ -7,9 +7,11 @@ from typing import Any, ClassVar
 
 from airflow.sdk import BaseOperator, TriggerRule
 
+from incident_response import bootstrap
+from incident_response.domain.errors import IncidentResponseError
 from incident_response.domain.runbooks import Step
 
-from . import compat, triggers
+from . import compat, triggers, work
 
 # Empty when there is none: the trigger then fails with a message; a template error would need a worker.
 INCIDENT = "{{ (dag_run.conf or {}).get('incident', '') }}"
@@ -92,6 +94,21 @@ class _RunbookSensor(_IncidentSensor):
         kwargs.setdefault("trigger_rule", TriggerRule.NONE_FAILED)
         super().__init__(**kwargs)
 
+    def execute(self, context: Any) -> None:
+        """Look once before waiting: what it waits for has often come already."""
+        try:
+            found = triggers.checked(**self.arguments(), now=bootstrap.now())
+        except IncidentResponseError as error:  # the trigger looks again, and says so
+            self.log.warning("%s", error)
+            found = triggers.Look()
+        if found.end == "failed":
+            context["ti"].xcom_push(key=work.PROBLEM, value=found.reason)
+            raise compat.FailNow(found.reason)
+        if found.end == "skipped":
+            raise compat.SkipNow(found.reason)
+        if not found.end:
+            super().execute(context)
+
 
 class CheckSensor(_RunbookSensor):
     """A step that waits for something before anything is changed."""
@@ -102,7 +119,7 @@ class CheckSensor(_RunbookSensor):
 
     def arguments(self) -> Mapping[str, Any]:
         """Number, the runbook's own run, the step."""
-        return {"incident": self.incident, "run_id": self.run_id, "step": self.step}
+        return {"incident": self.incident, "run_id": self.run_id, "step": self.step, "rung": "", "last": True}
 
 
 class VerifySensor(_RunbookSensor):
@@ -114,7 +131,13 @@ class VerifySensor(_RunbookSensor):
 
     def arguments(self) -> Mapping[str, Any]:
         """Number, the runbook's own run, the attempt that is checked."""
-        return {"incident": self.incident, "run_id": self.run_id, "rung": self.rung, "last": self.last}
+        return {
+            "incident": self.incident,
+            "run_id": self.run_id,
+            "step": "",
+            "rung": self.rung,
+            "last": self.last,
+        }
 
 
 EVERY = triggers.EVERY

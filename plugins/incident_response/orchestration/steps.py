@@ -127,13 +127,18 @@ class PlanOperator(RunbookOperator):
 
 
 class GuardOperator(RunbookOperator):
-    """Asks whether this remediation may act; when not, everything after it is skipped."""
+    """Plans, unless that was done for an approval, and asks whether this remediation may act.
+
+    When not, everything after it is skipped.
+    """
 
     ui_color = "#fbe9e7"
 
     def run(self, job: Job, context: Any) -> str:
         """The named reason."""
-        allowed, why = bootstrap.services().running.guard(job, bootstrap.now())
+        running = bootstrap.services().running
+        running.plan(job, bootstrap.now())
+        allowed, why = running.guard(self.job(context), bootstrap.now())
         if not allowed:
             raise compat.SkipNow(why)
         return why

@@ -223,23 +223,28 @@ class CheckTrigger(WaitingTrigger):
         if self._looks == 1:
             # A task that ends before the scheduler knows of its deferral is taken for a killed one.
             return Look(again=2.0)
-        job = work.job(self.incident, self.run_id)
-        if job is None:
-            return Look("skipped", f"{self.run_id} is no run of a remediation")
-        if job.remediation.state.ended:
-            return Look("skipped", f"{self.run_id} {job.remediation.state.value}: {job.remediation.reason}")
-        running = bootstrap.services().running
-        if self.step:
-            step = job.runbook.step(self.step)
-            assert step is not None, "the file was changed meanwhile"
-            found, text = running.await_(job, step, now)
-            ends = {True: "reached", False: "reached" if step.goes_on else "failed"}
-        else:
-            found, text = running.check(job, job.runbook.step(self.rung), now)
-            ends = {True: "reached", False: "failed" if self.last else "skipped"}
-        if found is None:
-            return Look(again=2.0 if self._looks < 30 else 10.0)
-        return Look(ends[found], text)
+        found = checked(**self.arguments(), now=now)
+        return found if found.end else Look(again=2.0 if self._looks < 30 else 10.0)
+
+
+def checked(incident: str | int, run_id: str, step: str, rung: str, last: bool, now: datetime) -> Look:
+    """Ask the checks of a runbook once; no end: ask again."""
+    job = work.job(incident, run_id)
+    if job is None:
+        return Look("skipped", f"{run_id} is no run of a remediation")
+    if job.remediation.state.ended:
+        return Look("skipped", f"{run_id} {job.remediation.state.value}: {job.remediation.reason}")
+    running = bootstrap.services().running
+    if step:
+        wanted = job.runbook.step(step)
+        if wanted is None:
+            raise BadInput(f"{job.runbook.name} has no step {step!r} any more; its file was changed")
+        found, text = running.await_(job, wanted, now)
+        ends = {True: "reached", False: "reached" if wanted.goes_on else "failed"}
+    else:
+        found, text = running.check(job, job.runbook.step(rung), now)
+        ends = {True: "reached", False: "failed" if last else "skipped"}
+    return Look() if found is None else Look(ends[found], text)
 
 
 _ROUND = timedelta(minutes=1)  # the DAG incident_detection runs as often

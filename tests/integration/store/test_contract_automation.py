@@ -64,6 +64,8 @@ def test_a_target_has_one_lease(store: Store) -> None:
         tx.free_leases(2, 3)
     with store.read() as tx:
         assert [one.target for one in tx.leases()] == ["dag:stock"]
+        assert tx.lease("dag:sales") is None
+        assert tx.lease("dag:stock") == Lease("dag:stock", 2, 1, NOW, after(900))
 
 
 def test_switches_are_as_they_were_set_last(store: Store) -> None:

@@ -34,7 +34,7 @@ _STEPS = _select(tables.steps, StepResult) + " WHERE incident = :incident ORDER 
 _EXHIBIT = _upsert(tables.exhibits, KeptExhibit, "incident", "attempt", "step", "name")
 _EXHIBITS = _select(tables.exhibits, KeptExhibit) + " WHERE incident = :incident ORDER BY kept_at, step, name"
 _LEASE = _upsert(tables.leases, Lease, "target")
-_LEASED = _select(tables.leases, Lease) + " WHERE target = :target {lock}"
+_LEASED = _select(tables.leases, Lease) + " WHERE target = :target"
 _LEASES = _select(tables.leases, Lease) + " ORDER BY taken_at"
 _FREE = "DELETE FROM {s}leases WHERE incident = :incident AND attempt = :attempt"
 _SWITCH = _upsert(tables.switches, Switch, "name")
@@ -58,7 +58,8 @@ class Automation(Part):
         return self._records(self._mappers.exhibit, _EXHIBITS, incident=number)
 
     def lease(self, target: str) -> Lease | None:
-        return next(iter(self._records(self._mappers.lease, _LEASED, target=target)), None)
+        statement = f"{_LEASED} {{lock}}" if self._writes else _LEASED
+        return next(iter(self._records(self._mappers.lease, statement, target=target)), None)
 
     def put_lease(self, lease: Lease) -> None:
         self._leave((_LEASE, [self._mappers.lease.row(lease)]))
