@@ -99,6 +99,11 @@ class Deployment:
         with self.store.read() as tx:
             return tx.parcels(number)
 
+    def evidence(self, key: str) -> list[Path]:
+        """The files that were kept for an incident."""
+        folder = self.airflow.folder / "logs" / "incident_response_evidence" / key
+        return [path for path in folder.rglob("*") if path.is_file()]
+
     def story(self, number: int) -> str:
         """The timeline for people, when a test has failed."""
         return "\n".join(f"{e.at:%H:%M:%S.%f} {e.actor:24} {e.text}" for e in self.timeline(number))

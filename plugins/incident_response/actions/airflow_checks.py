@@ -87,7 +87,8 @@ def _proven(states: set[str]) -> bool | None:
 
 
 def _text(states: dict[str, str]) -> str:
-    wrong = [f"{name} is {state}" for name, state in states.items() if state in ("failed", MISSING)]
+    words = {"failed": "is failed", MISSING: "was not found in Airflow (deleted?)"}
+    wrong = [f"{name} {words[state]}" for name, state in states.items() if state in words]
     working = [f"{name} is {state}" for name, state in states.items() if state not in ("success", *wrong)]
     if wrong:
         return one_line(f"Not repaired: {listed(wrong, 3)}", 200)
