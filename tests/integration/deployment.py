@@ -15,7 +15,7 @@ import yaml
 
 from incident_response.domain.incidents import Incident, Status
 from incident_response.domain.ports import Parcel, Sighting
-from incident_response.domain.runbooks import Remediation
+from incident_response.domain.runbooks import Remediation, StepResult
 from incident_response.domain.signals import Signal
 from incident_response.domain.timeline import TimelineEvent
 from incident_response.domain.timers import Firing
@@ -86,6 +86,10 @@ class Deployment:
     def remediations(self, number: int) -> Sequence[Remediation]:
         with self.store.read() as tx:
             return tx.remediations(number)
+
+    def steps(self, number: int) -> Sequence[StepResult]:
+        with self.store.read() as tx:
+            return tx.steps(number)
 
     def sightings(self, number: int) -> Sequence[Sighting]:
         with self.store.read() as tx:
@@ -197,12 +201,16 @@ def deploy(
     env: Mapping[str, str] | None = None,
     dags: Sequence[Path] = (),
     sources: Sequence[Mapping[str, Any]] | None = None,
+    runbook: Mapping[str, Any] | None = None,
 ) -> Iterator[Deployment]:
     """Start it; wait until our DAGs are there and the clock ticks. A proxy stands before Airflow's API.
 
-    `sources` take the place of those of detectors.yaml.
+    `sources` take the place of those of detectors.yaml, `runbook` of fields of dag-failure-recovery.
     """
     include = make_include(folder / "policy-of-the-test", **(policy or {}))
+    if runbook:
+        path = include / "runbooks" / "dag-failure-recovery.yaml"
+        path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **runbook}))
     if sources is not None:
         text = yaml.safe_dump({"version": 1, "sources": [dict(source) for source in sources]})
         (include / "policy" / "detectors.yaml").write_text(text)

@@ -10,8 +10,9 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import TriggerRule
 
 from incident_response import bootstrap
+from incident_response.domain.errors import AirflowRefused, AirflowUnavailable
 from incident_response.domain.runbooks import Mode, RemediationState, Runbook
-from incident_response.service.approvals import NO, YES
+from incident_response.service.approvals import NO, YES, approval_path
 from incident_response.service.remediation import APPROVE
 from incident_response.service.running import Job
 
@@ -50,6 +51,8 @@ class ApproveOperator(RunbookOperator, HITLOperator):
         if not verdict.allowed:
             services.remediations.begin(number, attempt, job.targets, now)
             raise compat.SkipNow(f"{verdict.reason}: {verdict.explanation}")
+        if (given := self._given(job)) is not None:
+            return self._answered(job, given)
         services.running.ask(job, now)
         self.subject = f"{job.incident.key} {job.incident.title}: may {job.runbook.name} act?"
         self.body = plan_text(job)
@@ -58,6 +61,18 @@ class ApproveOperator(RunbookOperator, HITLOperator):
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
         """Who said what; or nobody did, in time."""
         return self.guarded(context, lambda job, _: self._answered(job, event))
+
+    def _given(self, job: Job) -> Mapping[str, Any] | None:
+        """What was answered to an earlier try of this task, whose worker died before it could take it."""
+        if APPROVE not in job.results:
+            return None
+        path = approval_path(job.remediation.runbook, job.remediation.run_id)
+        try:
+            found = bootstrap.services().airflow.get(path)
+        except (AirflowRefused, AirflowUnavailable) as error:
+            self.log.info("no earlier answer: %s", error)
+            return None
+        return found if found.get("response_received") else None
 
     def _answered(self, job: Job, event: Mapping[str, Any]) -> str:
         remediations, now = bootstrap.services().remediations, bootstrap.now()

@@ -15,6 +15,12 @@ log = logging.getLogger(__name__)
 YES, NO = "Approve", "Reject"  # as Airflow offers them, too
 
 
+def approval_path(runbook: str, run_id: str) -> str:
+    """The question of a runbook's run, in Airflow's REST API."""
+    dag, run = quote(f"runbook_{runbook}", safe=""), quote(run_id, safe="")
+    return f"/dags/{dag}/dagRuns/{run}/taskInstances/{APPROVE}/-1/hitlDetails"
+
+
 class Approvals:
     """A person's yes or no."""
 
@@ -30,8 +36,7 @@ class Approvals:
         decided = self._remediations.approve(number, attempt, by, now, yes=yes)
         with self._store.read() as tx:
             asked = next(one for one in tx.remediations(number) if one.attempt == attempt)
-        dag, run = quote(f"runbook_{asked.runbook}", safe=""), quote(asked.run_id, safe="")
-        path = f"/dags/{dag}/dagRuns/{run}/taskInstances/{APPROVE}/-1/hitlDetails"
+        path = approval_path(asked.runbook, asked.run_id)
         answer = {"chosen_options": [YES if yes else NO], "params_input": {}}
         try:
             self._airflow.patch(path, answer)
