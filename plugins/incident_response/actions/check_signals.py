@@ -14,7 +14,7 @@ from incident_response.domain.redaction import one_line
 from incident_response.parameters.base import Parameters
 from incident_response.parameters.check_steps import SignalsQuiet
 
-from .airflow_runs import listed
+from .airflow_records import listed
 from .kit import Kit
 
 _SHOWN = 20

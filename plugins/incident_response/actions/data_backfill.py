@@ -13,7 +13,7 @@ from incident_response.domain.redaction import one_line
 from incident_response.parameters.base import Parameters
 from incident_response.parameters.data_steps import DataBackfill
 
-from .airflow_runs import listed
+from .airflow_records import listed
 from .data_dags import Missing, check_dag, dag_of, missing, time_of
 from .data_keys import calendar_key, period
 from .kit import Kit

@@ -14,7 +14,7 @@ from incident_response.domain.times import utc
 from incident_response.parameters.base import Parameters
 from incident_response.parameters.data_steps import DataIngest
 
-from .airflow_runs import listed
+from .airflow_records import listed
 from .data_dags import check_dag, dag_of, missing, path_of, run_of, runs_at, time_of
 from .data_keys import filled, period, run_id
 from .kit import Kit

@@ -12,7 +12,7 @@ from incident_response.domain.redaction import one_line
 from incident_response.parameters.base import Parameters
 from incident_response.parameters.data_steps import DataBackfill, DataIngest, DataIngested
 
-from .airflow_runs import listed
+from .airflow_records import listed
 from .data_backfill import mark, marked
 from .data_dags import dag_of, run_of, runs_at, runs_between, time_of
 from .data_keys import run_id

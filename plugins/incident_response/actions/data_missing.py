@@ -18,7 +18,7 @@ from incident_response.parameters.calendars import MOST_KEYS, Calendar, followin
 from incident_response.parameters.data_steps import OWN_VALUES, DataMissing
 from incident_response.sql_text import bind_names
 
-from .airflow_runs import listed
+from .airflow_records import listed
 from .data_keys import calendar_key, plain_key
 from .kit import Kit
 

@@ -62,7 +62,6 @@ class WaitingTrigger(BaseTrigger):
     """Looks until there is an end."""
 
     lane: ClassVar[lanes.Lane] = lanes.timers
-    ends_task: ClassVar[bool] = True  # False: its task goes on in a worker
 
     @abstractmethod
     def look(self, now: datetime) -> Look:
@@ -97,7 +96,7 @@ class WaitingTrigger(BaseTrigger):
                     found.end,
                     found.reason,
                 )
-                yield event(found) if self.ends_task else TriggerEvent(found.end)
+                yield event(found)
                 return
             await asyncio.sleep(found.again)
 
