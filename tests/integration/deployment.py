@@ -53,8 +53,7 @@ def make_include(folder: Path, **severity: Any) -> Path:
     runbook = yaml.safe_load(path.read_text())
     runbook["guards"].update(cooldown="0 s", attempts=5)
     runbook["hold_down"] = "2 s"
-    backoff = next(step for step in runbook["diagnose"] if step["name"] == "backoff")
-    backoff["with"]["first"] = "0 s"
+    runbook["parameters"]["backoff"]["default"] = "0 s"
     path.write_text(yaml.safe_dump(runbook))
     return folder
 
