@@ -41,7 +41,10 @@ def _status(options: argparse.Namespace) -> int:
     for switch in off:
         name = "breaker open" if switch.name == BREAKER else "automation off"
         print(f"{name} since {shown(switch.set_at)} by {switch.set_by}: {switch.reason}")
-    if not off:
+    variable = automation.variable()
+    if variable is not None:
+        print(f"automation off by {variable.set_by}: {variable.reason}")
+    if not off and variable is None:
         print("automation is on, the breaker is closed")
     leases = automation.leases()
     print(f"{len(leases)} runbooks change something now{':' if leases else ''}")
@@ -49,7 +52,7 @@ def _status(options: argparse.Namespace) -> int:
         print(
             f"  INC-{lease.incident} attempt {lease.attempt} on {lease.target} since {shown(lease.taken_at)}"
         )
-    return 1 if off else 0
+    return 1 if off or variable else 0
 
 
 def _off(options: argparse.Namespace) -> int:

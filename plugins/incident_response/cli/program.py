@@ -14,6 +14,7 @@ from . import (
     causes,
     checking,
     classifying,
+    drill,
     integrations,
     replaying,
     reporting,
@@ -32,6 +33,7 @@ _GROUPS = (
     silences,
     automation,
     replaying,
+    drill,
     integrations,
     schema,
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from .classification import DEDUP_VERSION, Classification
+from .exercises import is_exercise
 from .incidents import Incident, Status
 from .services import ServiceMap
 from .severities import Scenario, Severity, worst
@@ -33,8 +34,13 @@ class Umbrella:
         scenario = (self.scenario or Scenario.OTHER).value
         return f"{DEDUP_VERSION}:{scenario}:umbrella:{self.name}"
 
-    def covers(self, scenario: Scenario, severity: Severity) -> bool:
-        """True when an incident may stand under it: what is worse than the umbrella is never hidden by it."""
+    def covers(self, scenario: Scenario, severity: Severity, service: str = "") -> bool:
+        """True when an incident may stand under it: what is worse than the umbrella is never hidden by it.
+
+        An exercise stands on its own, and counts for nothing.
+        """
+        if is_exercise(service):
+            return False
         return self.scenario in (None, scenario) and not severity.worse_than(self.severity)
 
     def classification(self, members: Sequence[Incident]) -> Classification:
@@ -70,7 +76,9 @@ class Grouping:
         if found.severity is Severity.P1:
             return timedelta()
         umbrellas = (u for u in self.umbrellas if u.scenario is not None)
-        together = any(umbrella.covers(found.scenario, found.severity) for umbrella in umbrellas)
+        together = any(
+            umbrella.covers(found.scenario, found.severity, found.service) for umbrella in umbrellas
+        )
         return self.wait if together or self.services.upstreams(found.service) else timedelta()
 
     def cause(self, found: Classification, open_: Iterable[Incident]) -> Incident | None:
@@ -134,7 +142,7 @@ class Grouping:
 
     def shelter(self, found: Classification, open_: Sequence[Incident], now: datetime) -> Incident | None:
         """The young umbrella incident under which this comes."""
-        covering = (u for u in self.umbrellas if u.covers(found.scenario, found.severity))
+        covering = (u for u in self.umbrellas if u.covers(found.scenario, found.severity, found.service))
         return next((i for u in covering if (i := self.standing(u, open_, now)) is not None), None)
 
     def under(self, umbrella: Umbrella, open_: Sequence[Incident], now: datetime) -> list[Incident]:
@@ -144,7 +152,7 @@ class Grouping:
             incident
             for incident in open_
             if may_move(incident)
-            and umbrella.covers(incident.scenario, incident.severity)
+            and umbrella.covers(incident.scenario, incident.severity, incident.service)
             and now - incident.opened_at <= umbrella.within
             and not incident.dedup_key.startswith(_UMBRELLAS)
         ]

@@ -447,6 +447,9 @@ class Transaction(Protocol):
     def is_idle(self, now: datetime) -> bool:
         """True when no incident, outbox row, expired claim or poll is due: one cheap read."""
 
+    def places_before(self, before: datetime) -> Sequence[str]:
+        """Where the evidence is kept of the incidents that `prune` deletes."""
+
     def prune(self, before: datetime) -> Mapping[str, int]:
         """Delete settled outbox rows, firings' and heartbeats' leftovers and closed incidents older than
         `before`.

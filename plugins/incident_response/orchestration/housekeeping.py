@@ -9,8 +9,7 @@ from incident_response import bootstrap
 
 
 def prune(**_: Any) -> dict[str, int]:
-    """Delete closed incidents and leftovers after the retention time; returns how many rows of each."""
+    """Delete closed incidents and leftovers after the retention time; returns how many of each."""
     services = bootstrap.services()
     before = bootstrap.now() - timedelta(days=services.settings.retention_days)
-    with services.store.transaction() as tx:
-        return dict(tx.prune(before))
+    return dict(services.evidence.prune(before))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from incident_response.domain.automation import BREAKER, KILL_SWITCH, Lease, Switch
@@ -15,8 +15,9 @@ _KNOWN = (KILL_SWITCH, BREAKER)
 class Automation:
     """Sets and reads the switches."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, variable: Callable[[], Switch | None] = lambda: None) -> None:
+        """`variable` is the kill switch that somebody has set as an Airflow variable, when it is off."""
+        self._store, self.variable = store, variable
 
     def set(self, name: str, enabled: bool, reason: str, by: str, now: datetime) -> Switch:
         """Switch it off, with a reason, or on again. Raises BadInput."""
@@ -30,7 +31,7 @@ class Automation:
         return switch
 
     def off(self) -> Sequence[Switch]:
-        """The switches that are off now, with who did it, when and why."""
+        """The switches of the store that are off now, with who did it, when and why."""
         with self._store.read() as tx:
             return [switch for switch in tx.switches() if not switch.enabled]
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from urllib.parse import quote
 
-from incident_response.domain.automation import BREAKER
+from incident_response.domain.automation import BREAKER, Switch
 from incident_response.domain.errors import (
     AirflowRefused,
     AirflowUnavailable,
@@ -37,8 +37,17 @@ class Shelf(Protocol):
 class Doctor:
     """Looks from where it runs: the command line, or Airflow's API server for the banner."""
 
-    def __init__(self, store: Store, library: Shelf, airflow: AirflowRest, spool: Spool) -> None:
+    def __init__(
+        self,
+        store: Store,
+        library: Shelf,
+        airflow: AirflowRest,
+        spool: Spool,
+        variable: Callable[[], Switch | None] = lambda: None,
+    ) -> None:
+        """`variable` is the kill switch that somebody has set as an Airflow variable, when it is off."""
         self._store, self._library, self._airflow, self._spool = store, library, airflow, spool
+        self._variable = variable
 
     def banner(self, now: datetime) -> list[Finding]:
         """Only what is serious and cheap to know."""
@@ -149,7 +158,10 @@ class Doctor:
             who = "the breaker opened" if switch.name == BREAKER else f"{switch.set_by} switched it off"
             text = f"runbooks change nothing: {who} at {switch.set_at:%Y-%m-%d %H:%M} UTC, {switch.reason}"
             yield Finding("automation", False, text, "switch it on on the page Automation", serious=True)
-        if not off:
+        if (variable := self._variable()) is not None:
+            text = f"runbooks change nothing: an Airflow variable switches them off, {variable.reason}"
+            yield Finding("automation", False, text, "delete the variable, or set it to on", serious=True)
+        elif not off:
             yield Finding("automation", True, "runbooks may act, each within its limits")
 
     def _check_spool(self) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from incident_response.domain.actions import Exhibit
@@ -17,7 +17,7 @@ _STRANGE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class Evidence:
-    """Keeps and shows exhibits."""
+    """Keeps, shows and drops exhibits."""
 
     def __init__(self, store: Store, shelf: EvidenceStore) -> None:
         self._store, self._shelf = store, shelf
@@ -62,6 +62,18 @@ class Evidence:
         with self._store.transaction() as tx:
             tx.add_exhibits(kept)
         return [one.name for one in kept if one.place], trouble
+
+    def prune(self, before: datetime) -> Mapping[str, int]:
+        """Delete what the store does not need any more, files of evidence included; how many of each.
+
+        The files go first: a place that is forgotten would stay for ever. Raises EvidenceUnavailable, and
+        then nothing is deleted from the store.
+        """
+        with self._store.read() as tx:
+            places = list(tx.places_before(before))
+        self._shelf.drop(places)
+        with self._store.transaction() as tx:
+            return {**tx.prune(before), "exhibits": len(places)}
 
     def read(self, number: int, place: str) -> tuple[KeptExhibit, bytes]:
         """One exhibit of an incident. Raises IncidentNotFound when it has none there, EvidenceUnavailable."""

@@ -81,7 +81,7 @@ class Gathering:
         )
         self._consequences(tx, grouping, related, now)
         for umbrella in grouping.umbrellas:
-            if any(umbrella.covers(i.scenario, i.severity) for i in opened):
+            if any(umbrella.covers(i.scenario, i.severity, i.service) for i in opened):
                 self._umbrella(tx, grouping, umbrella, max(i.number for i in opened), now)
         tx.gathered([incident.number for incident in opened])
 
@@ -185,7 +185,7 @@ class Gathering:
 def _may_have_company(grouping: Grouping, incident: Incident) -> bool:
     """False for what nothing depends on, what depends on nothing, and what no umbrella covers."""
     services, name = grouping.services, incident.service
-    covered = any(umbrella.covers(incident.scenario, incident.severity) for umbrella in grouping.umbrellas)
+    covered = any(u.covers(incident.scenario, incident.severity, name) for u in grouping.umbrellas)
     return bool(covered or services.upstreams(name) or services.downstreams(name))
 
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from incident_response.domain.commands import REVIEW_PARTS
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Renderer, Store
+from incident_response.domain.runbooks import StepResult, StepState
 from incident_response.domain.timeline import EventKind, TimelineEvent
 
 _MILESTONES = (
@@ -34,6 +35,7 @@ class Review:
             incident = tx.get(number)
             timeline, sightings = tx.timeline(number), tx.sightings(number)
             remediations, firings = tx.remediations(number), tx.firings(number)
+            steps, exhibits = tx.steps(number), tx.exhibits(number)
         return self._renderer.report(
             {
                 "incident": incident,
@@ -45,7 +47,8 @@ class Review:
                 "sources": sorted({sighting.source for sighting in sightings}),
                 "milestones": _milestones(timeline),
                 "timeline": [event for event in timeline if event.kind in _LISTED],
-                "remediations": remediations,
+                "remediations": [(one, _told(steps, one.attempt)) for one in remediations],
+                "exhibits": exhibits,
                 "firings": firings,
                 "review": {part: incident.review.get(part, "") for part in REVIEW_PARTS},
                 "missing": missing_parts(incident),
@@ -71,6 +74,17 @@ def _milestones(timeline: Sequence[TimelineEvent]) -> list[tuple[str, TimelineEv
         events = [event for event in timeline if event.kind in kinds]
         found.append((name, (events[-1] if last else events[0]) if events else None))
     return found
+
+
+def _told(steps: Sequence[StepResult], attempt: int) -> list[tuple[str, StepResult]]:
+    """What each step of an attempt did, in order; what was left out is left out here, too."""
+    left_out = (StepState.SKIPPED,)
+    return [(_word(one), one) for one in steps if one.attempt == attempt and one.state not in left_out]
+
+
+def _word(step: StepResult) -> str:
+    proof = step.step.startswith("verify") and step.state is StepState.DONE
+    return "proved it" if proof else step.state.value
 
 
 def _duration(incident: Incident) -> timedelta | None:

@@ -58,7 +58,7 @@ class Job:
     @property
     def proof(self) -> str:
         """What proved that it worked, empty when nothing has."""
-        proofs = (r.text for name, r in self.results.items() if name.startswith("verify_") and _is_done(r))
+        proofs = (r.text for name, r in self.results.items() if _verifies(name) and _is_done(r))
         return next(proofs, "")
 
     @property
@@ -236,7 +236,7 @@ class Running:
         for step in job.runbook.of(Phase.VERIFY):
             if not step.applies(job.causes):
                 continue
-            found, text = self._ask(job, step)
+            found, text = self._ask(job, step, began.started_at)
             texts.append(text)
             if found is None and now > began.started_at + step.within:
                 return False, self._end(
@@ -468,6 +468,11 @@ def _as_data(plan: Sequence[Planned]) -> list[dict[str, Any]]:
 
 def _is_done(result: StepResult) -> bool:
     return result.state is StepState.DONE
+
+
+def _verifies(name: str) -> bool:
+    """True for the checks after an attempt, and for those of a runbook that attempts nothing."""
+    return name == "verify" or name.startswith("verify_")
 
 
 def _changes(job: Job, result: StepResult) -> bool:

@@ -35,9 +35,11 @@ def known() -> dict[str, Connection]:
 def services(
     tmp_path: Path, include: Path, known: Mapping[str, Connection], monkeypatch: pytest.MonkeyPatch
 ) -> bootstrap.Services:
+    monkeypatch.setattr(bootstrap, "kill_variable", lambda: None)  # there is no Airflow to ask
     settings = Settings(
         store_url=f"sqlite:///{tmp_path}/store.db",
         spool_folder=str(tmp_path / "spool"),
+        evidence_url=str(tmp_path / "evidence"),
         include_folder=str(include),
     )
     made = bootstrap.build(settings, known.get)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from incident_response.domain.incidents import Status
+from incident_response.domain.incidents import Incident, Status
 from incident_response.domain.ports import OutgoingState, Role
 
 from ..rules import LATE
@@ -41,6 +41,11 @@ class Housekeeping(Part):
             or any(clocks.is_due(poll, now) for poll in state.polls.values())
         )
 
+    def places_before(self, before: datetime) -> Sequence[str]:
+        incidents = self._state.incidents
+        kept = self._state.exhibits.values()
+        return sorted(one.place for one in kept if one.place and _is_old(incidents[one.incident], before))
+
     def prune(self, before: datetime) -> Mapping[str, int]:
         state = self._state
         counts = {
@@ -49,10 +54,7 @@ class Housekeeping(Part):
             "silences": _drop(state.silences, lambda _, silence: silence.ends_at < before),
             "heartbeats": _drop(state.heartbeats, lambda _, heartbeat: heartbeat.at < before),
         }
-        counts["incidents"] = _drop(
-            state.incidents,
-            lambda _, i: i.status is Status.CLOSED and i.closed_at is not None and i.closed_at < before,
-        )
+        counts["incidents"] = _drop(state.incidents, lambda _, incident: _is_old(incident, before))
         _drop(state.events, lambda number, _: number not in state.incidents)
         for children in (state.signals, state.firings, state.remediations, state.steps, state.exhibits):
             _drop(children, lambda key, _: key[0] not in state.incidents)
@@ -60,6 +62,11 @@ class Housekeeping(Part):
         _drop(state.outbox, lambda _, row: row.parcel.outgoing.incident not in state.incidents)
         _drop(state.effects, lambda _, effect: effect.incident not in state.incidents)
         return counts
+
+
+def _is_old(incident: Incident, before: datetime) -> bool:
+    closed_at = incident.closed_at
+    return incident.status is Status.CLOSED and closed_at is not None and closed_at < before
 
 
 def _settled_before(row: Row, before: datetime) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from ..rules import LATE
@@ -26,13 +26,18 @@ _NEXT = f"""
             AND number IN (SELECT incident FROM {{s}}signals WHERE {FOLLOWS})),
         (SELECT min(CASE WHEN claimed_until > due_at THEN claimed_until ELSE due_at END) FROM {{s}}polls)
 """
+_OLD = "status = 'closed' AND closed_at < :before"
+_PLACES = f"""
+    SELECT place FROM {{s}}exhibits
+    WHERE place <> '' AND incident IN (SELECT number FROM {{s}}incidents WHERE {_OLD}) ORDER BY place
+"""
 _PRUNED = {
     "outbox": "DELETE FROM {s}outbox WHERE settled_at < :before",
     "firings": "DELETE FROM {s}firings WHERE fired_at < :before",
     "silences": "DELETE FROM {s}silences WHERE ends_at < :before",
     "heartbeats": "DELETE FROM {s}heartbeats WHERE at < :before",
     # With all that hangs on them. Policies stay: a clock may just be opening an incident that names one.
-    "incidents": "DELETE FROM {s}incidents WHERE status = 'closed' AND closed_at < :before",
+    "incidents": f"DELETE FROM {{s}}incidents WHERE {_OLD}",
 }
 
 
@@ -47,6 +52,9 @@ class Housekeeping(Part):
     def is_idle(self, now: datetime) -> bool:
         (times,) = self._rows(_NEXT)
         return all(self._codec.read_moment(time) > now for time in times if time is not None)
+
+    def places_before(self, before: datetime) -> Sequence[str]:
+        return [str(place) for (place,) in self._rows(_PLACES, before=self._codec.moment(before))]
 
     def prune(self, before: datetime) -> Mapping[str, int]:
         moment = self._codec.moment(before)

@@ -41,6 +41,7 @@ def _page(services: Services, page: Page, problem: str = "") -> Response:
         422 if problem else 200,
         killed=off.get(KILL_SWITCH),
         breaker=off.get(BREAKER),
+        variable=services.automation.variable(),
         leases=services.automation.leases(),
         per_hour=services.library.limits().per_hour,
         runbooks=sorted(books, key=lambda book: (book.written, book.name)),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from operator import attrgetter
 
 from incident_response.domain.changes import OutgoingKind
 from incident_response.domain.escalation import TOP_LEVEL, Cause, EscalationPolicy
@@ -25,6 +26,7 @@ from .related import Related, related
 
 # What one page shows at most of each list: it has to stay light on a phone. The report has everything.
 _EVENTS, _SIGNALS, _ROWS = 200, 40, 40
+_attempt = attrgetter("attempt")
 _CLOCKS = (TimerKind.ACKNOWLEDGE, TimerKind.RESOLVE)
 
 
@@ -105,7 +107,7 @@ def sheet(
         related=related(sightings, timeline, service_of),
         runbook=runbook,
         remediations=remediations[::-1],
-        steps={attempt: list(found) for attempt, found in groupby(steps, lambda step: step.attempt)},
+        steps={attempt: list(found) for attempt, found in groupby(sorted(steps, key=_attempt), _attempt)},
         plans={step.attempt: step.data.get("steps", {}) for step in steps if step.step == PLAN},
         exhibits=tx.exhibits(incident.number)[::-1],
         runs=[parcel for parcel in parcels if parcel.outgoing.kind is OutgoingKind.RUN],
