@@ -50,7 +50,9 @@ def test_a_viewer_reads_and_cannot_press(house: House) -> None:
 def test_the_breaker_is_reset_by_a_person(house: House) -> None:
     house.services.automation.set(BREAKER, False, "11 within an hour", "system:guard", house.now)
     assert "11 within an hour" in page(house)
-    assert "the breaker opened" in house.client().get("").text
+    board = house.client().get("").text
+    assert "the breaker opened" in board
+    assert "ook at what keeps failing, then reset the breaker" in board
     house.press("automation/breaker", to="on")
     assert not off(house)
 

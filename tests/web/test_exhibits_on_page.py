@@ -29,6 +29,7 @@ def test_an_exhibit_is_linked_and_is_text_whatever_it_says_it_is(house: House) -
     shown = part(house, number, "evidence")
     assert f"exhibit?place={quote(place, safe='')}" in shown or f"exhibit?place={place}" in shown
     assert "a &lt;b&gt;.html" in shown
+    assert "Nothing kept yet" not in shown
     answer = house.client().get(f"{number}/exhibit", params={"place": place})
     assert (answer.status_code, answer.text) == (200, PAGE)
     assert answer.headers["content-type"].startswith("text/plain")
