@@ -36,8 +36,15 @@ class Approvals:
         decided = self._remediations.approve(number, attempt, by, now, yes=yes)
         with self._store.read() as tx:
             asked = next(one for one in tx.remediations(number) if one.attempt == attempt)
+            steps = tx.steps(number)
+        # Of two words the first counts; Airflow hears that one again, it may not have heard it before.
+        said = next(
+            (one.data.get("approved") for one in steps if (one.attempt, one.step) == (attempt, APPROVE)), None
+        )
+        if said is None:
+            return decided  # it ended without a word
         path = approval_path(asked.runbook, asked.run_id)
-        answer = {"chosen_options": [YES if yes else NO], "params_input": {}}
+        answer = {"chosen_options": [YES if said else NO], "params_input": {}}
         try:
             self._airflow.patch(path, answer)
         except AirflowRefused as error:

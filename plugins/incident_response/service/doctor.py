@@ -155,9 +155,12 @@ class Doctor:
         with self._store.read() as tx:
             off = [switch for switch in tx.switches() if not switch.enabled]
         for switch in off:
+            remedy = "switch it on, on the page Automation"
+            if switch.name == BREAKER:
+                remedy = "look at what keeps failing, then reset the breaker on the page Automation"
             who = "the breaker opened" if switch.name == BREAKER else f"{switch.set_by} switched it off"
             text = f"runbooks change nothing: {who} at {switch.set_at:%Y-%m-%d %H:%M} UTC, {switch.reason}"
-            yield Finding("automation", False, text, "switch it on on the page Automation", serious=True)
+            yield Finding("automation", False, text, remedy, serious=True)
         if (variable := self._variable()) is not None:
             text = f"runbooks change nothing: an Airflow variable switches them off, {variable.reason}"
             yield Finding("automation", False, text, "delete the variable, or set it to on", serious=True)

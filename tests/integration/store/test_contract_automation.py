@@ -108,6 +108,9 @@ def test_all_of_it_goes_with_its_incident(store: Store) -> None:
             tx.put_step(step(number))
             tx.put_lease(Lease(f"dag:{number}", number, 1, NOW, NOW))
             tx.add_exhibits([KeptExhibit(number, 1, "look", "a", "text/plain", f"INC-{number}/a", 1, NOW)])
+    with store.read() as tx:
+        assert list(tx.places_before(NOW)) == ["INC-1/a"]
+        assert list(tx.places_before(after(-200))) == []
     with store.transaction() as tx:
         tx.prune(NOW)
     with store.read() as tx:

@@ -71,10 +71,10 @@ BROKEN = [
         "policy/classification.yaml",
         "scenario: dag_failure",
         "scenario: luck",
-        "rules.0.scenario",
+        "rules.1.scenario",
         "dag_failure",
     ),
-    ("policy/classification.yaml", "dag_id: .+", "dag_id: '*'", "rules.1.match", "no regular expression"),
+    ("policy/classification.yaml", "dag_id: .+", "dag_id: '*'", "rules.2.match", "no regular expression"),
     (
         "runbooks/dag-failure-recovery.yaml",
         "action: airflow.clear_failed",

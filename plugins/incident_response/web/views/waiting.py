@@ -44,6 +44,6 @@ class Waiting:
         # A page that is due but not sent is a person's business: the clock may be what is broken.
         if incident.status is not Status.TRIGGERED or incident.pages or page_at is None or page_at <= now:
             return Wait.NOTHING
-        if self.repairs(incident.runbook):
-            return Wait.RUNBOOK
-        return Wait.GROUPING if page_at - incident.started_at <= self.grouping else Wait.GRACE
+        if page_at - incident.started_at <= self.grouping:  # what a repair is given is longer
+            return Wait.GROUPING
+        return Wait.RUNBOOK if self.repairs(incident.runbook) else Wait.GRACE
