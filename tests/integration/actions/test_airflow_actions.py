@@ -23,7 +23,7 @@ from tests.support.acting import Step
 from tests.support.airflow import Airflow
 from tests.support.waiting import wait_for
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.calm]
 
 DAGS = Path(__file__).parent / "dags"
 RUN = "manual__2026-03-02T02:00:00+00:00"  # the characters that have to be quoted

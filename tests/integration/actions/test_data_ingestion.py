@@ -38,7 +38,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.scenes import incident, scene
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.calm, pytest.mark.timeout(240)]
 
 _numbers = itertools.count(42)  # of incidents: a second try of a test has runs of its own
 NOW = datetime(2025, 3, 31, 9, tzinfo=timezone.utc)
