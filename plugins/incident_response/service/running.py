@@ -185,8 +185,9 @@ class Running:
             self._remediations.end(number, attempt, RemediationState.REFUSED, reason, now, job.causes)
             return False, reason
         rungs = job.rungs or job.runbook.of(Phase.CONTAIN)
-        repairs = {step.name for step in rungs} & (set(job.plan) | set(plan["refused"]))
-        if repairs and repairs <= set(plan["refused"]):
+        repairs = {step.name for step in rungs}
+        # An attempt that finds nothing for itself to do is none: what was in the way of the others still is.
+        if repairs & set(plan["refused"]) and not any(job.plan.get(name) for name in repairs):
             reason = "; ".join(plan["refused"].values())
             self._remediations.end(number, attempt, RemediationState.REFUSED, reason, now, job.causes)
             return False, reason

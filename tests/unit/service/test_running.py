@@ -314,6 +314,18 @@ def test_when_every_attempt_is_refused_a_person_is_paged() -> None:
     assert "not on the allow list" in site.text
 
 
+def test_when_one_attempt_is_refused_and_the_others_have_nothing_to_do_a_person_is_paged() -> None:
+    """That nothing is left to change proves nothing: what was refused is still in the way."""
+    site = Site()
+    site.house.actions["restart"].targets = []
+    site.house.actions["replace"].refuses = "a has written"
+    site.proven = lambda: True
+    assert site.all() is RemediationState.REFUSED
+    assert not site.world.done
+    assert site.job.remediation.reason == "a has written"
+    assert site.house.incident(site.number).pages > 0
+
+
 def test_nothing_fits_what_was_found() -> None:
     """Then nothing is tried, and nobody waits for a proof that cannot come."""
     site = Site()
