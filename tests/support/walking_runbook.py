@@ -1,4 +1,4 @@
-"""Walks through a runbook as the tasks of its DAG do, without Airflow: orchestration/steps.py, in real time."""
+"""Walks through a runbook as the tasks of its DAG do (orchestration/steps.py), in real time, without it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """SIGKILL at every boundary of every step: nothing is done twice, or a person is told that nobody knows.
 
-One process walks and dies, another one walks again from the start, as Airflow's retries and a second worker do.
+One process walks and dies, another one walks again from the start, as a task that Airflow tries again.
 """
 
 from __future__ import annotations
