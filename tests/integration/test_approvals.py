@@ -107,10 +107,12 @@ def test_nobody_answers_in_time(house: Deployment, turn: int) -> None:
     """Nothing is touched, and a person is paged long before the grace for the repair is over."""
     dag_id = f"heals_later_{turn}"
     incident, _ = asked(house, dag_id)
-    house.until_level(incident.number, 1, timeout=120)
-    (remediation,) = house.remediations(incident.number)
+    house.until_level(incident.number, 1, timeout=20)  # to be asked
+    ended = lambda: [one for one in house.remediations(incident.number) if one.state.ended]  # noqa: E731
+    (remediation,) = house.until("the remediation's end", ended, 120)
     assert remediation.state is RemediationState.REFUSED
     assert remediation.reason.startswith("approval: ")
+    house.until_level(incident.number, 2, timeout=20)
     assert tries(house, dag_id) == 1
 
 
@@ -119,7 +121,8 @@ def test_an_operator_declines(house: Deployment, turn: int) -> None:
     dag_id = ("heals", "heals_too")[turn - 1]
     incident, remediation = asked(house, dag_id)
     answer_in_airflow(house, remediation.run_id, "Reject")
-    house.until_level(incident.number, 1, timeout=120)
+    ended = lambda: [one for one in house.remediations(incident.number) if one.state.ended]  # noqa: E731
+    house.until("the remediation's end", ended, 120)
     assert house.remediations(incident.number)[0].state is RemediationState.REFUSED
     assert "op declined the plan" in house.story(incident.number)
     assert tries(house, dag_id) == 1

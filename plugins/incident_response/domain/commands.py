@@ -351,6 +351,16 @@ def request_remediation(
     return start_run(change, f"runbook_{runbook.name}", run_id, now)
 
 
+def ask_approval(
+    incident: Incident, policy: EscalationPolicy, text: str, by: str, now: datetime, attempt: int
+) -> Change:
+    """A runbook waits for a person's yes: whoever answers now is paged, because nobody looks at a page at
+    night.
+    """
+    change = Change(incident).event(now, EventKind.REMEDIATION, by, text, attempt=attempt)
+    return page(change, policy, incident.level, text[:300], now, now) if incident.status.is_open else change
+
+
 def remediation_ended(
     incident: Incident,
     policy: EscalationPolicy,

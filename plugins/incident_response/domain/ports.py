@@ -145,6 +145,7 @@ class BoardRow:
     last_signal_at: datetime | None
     last_event: TimelineEvent | None
     remediation: Remediation | None  # the latest
+    asks: bool = False  # a runbook of it waits for a person's approval
     behind: int = 0  # things, as labels call them, of which consequences fire
 
 

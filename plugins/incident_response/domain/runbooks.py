@@ -14,6 +14,9 @@ from .severities import Scenario, Severity
 _REFERENCE = re.compile(r"\$([a-z][a-z0-9_]*)")
 
 
+APPROVE = "approve"  # the step of a remediation that waits for a person, and holds who it was
+
+
 class Mode(str, Enum):
     """How far a runbook may go by itself."""
 

@@ -11,9 +11,9 @@ from airflow.sdk import TriggerRule
 
 from incident_response import bootstrap
 from incident_response.domain.errors import AirflowRefused, AirflowUnavailable
-from incident_response.domain.runbooks import Mode, RemediationState, Runbook
+from incident_response.domain.runbooks import APPROVE, Mode, RemediationState, Runbook
+from incident_response.domain.times import in_words
 from incident_response.service.approvals import NO, YES, approval_path
-from incident_response.service.remediation import APPROVE
 from incident_response.service.running import Job
 
 from . import compat
@@ -81,8 +81,10 @@ class ApproveOperator(RunbookOperator, HITLOperator):
         if asked is not None and asked.data.get("approved") is True:
             return asked.text  # the page was faster
         if "error" in event:
-            reason = f"approval: nobody approved it within {job.runbook.approve_within}"
-            remediations.end(number, attempt, RemediationState.REFUSED, reason, now, job.causes)
+            reason = f"approval: nobody approved it within {in_words(job.runbook.approve_within)}"
+            remediations.end(
+                number, attempt, RemediationState.REFUSED, reason, now, job.causes, unanswered=True
+            )
             if event.get("error_type") != "timeout":
                 raise HITLTimeoutError(event)
             raise compat.SkipNow(reason)

@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 from incident_response.domain.errors import AirflowRefused, AirflowUnavailable
 from incident_response.domain.ports import AirflowRest, Store
+from incident_response.domain.runbooks import APPROVE
 
-from .remediation import APPROVE, Remediations
+from .remediation import Remediations
 
 log = logging.getLogger(__name__)
 YES, NO = "Approve", "Reject"  # as Airflow offers them, too

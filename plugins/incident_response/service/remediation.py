@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from incident_response.domain.automation import BREAKER, KILL_SWITCH, LEASE, Lease, Limits, Switch
 from incident_response.domain.changes import Change
-from incident_response.domain.commands import remediation_ended, request_remediation
+from incident_response.domain.commands import ask_approval, escalate, remediation_ended, request_remediation
 from incident_response.domain.errors import BadInput, IllegalTransition, IncidentNotFound, RunbookNotFound
 from incident_response.domain.guard import Circumstances, Verdict, may_run, trips
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Store, Transaction
-from incident_response.domain.runbooks import Remediation, RemediationState, Runbook, StepResult, StepState
+from incident_response.domain.runbooks import (
+    APPROVE,
+    Remediation,
+    RemediationState,
+    Runbook,
+    StepResult,
+    StepState,
+)
 from incident_response.domain.silences import muted
 from incident_response.domain.timeline import EventKind, TimelineEvent
 
@@ -23,7 +31,6 @@ from .muting import Muting
 from .policy_book import PolicyBook
 
 GUARD = "system:guard"
-APPROVE = "approve"  # the step that holds who approved
 _RENEWED = timedelta(minutes=1)  # a sign of life is written so often
 _HOUR = timedelta(hours=1)
 
@@ -144,6 +151,18 @@ class Remediations:
             limit = remediation.requested_at + self._runbook(remediation.runbook).time_limit
             tx.save([Change(incident.evolve(remediation_by=min(limit, now + LEASE)))])
 
+    def ask(self, asked: StepResult, text: str, by: str, now: datetime) -> None:
+        """Somebody has to approve a plan: the step waits, and whoever answers for the incident is paged."""
+        with self._store.transaction() as tx:
+            self._get(tx, asked.incident)
+            tx.put_step(asked)
+            change(
+                tx,
+                self._policies,
+                asked.incident,
+                lambda i, p: ask_approval(i, p, text, by, now, asked.attempt),
+            )
+
     def approve(self, number: int, attempt: int, by: str, now: datetime, *, yes: bool = True) -> bool:
         """A person has seen the plan and says yes or no. False: it was decided before, or has ended.
 
@@ -198,13 +217,23 @@ class Remediations:
         reason: str,
         now: datetime,
         causes: Collection[str] = (),
+        *,
+        unanswered: bool = False,
     ) -> Incident:
-        """Take in how it ended; a second word about an ended one changes nothing."""
+        """Take in how it ended; a second word about an ended one changes nothing.
+
+        `unanswered`: somebody was asked and said nothing, so the next level is paged.
+        """
         with self._store.transaction() as tx:
             incident, remediation = self._find_attempt(tx, number, attempt)
             if remediation.state.ended:
                 return incident
-            return self._end(tx, number, remediation, state, reason, now, causes)
+            ended = self._end(tx, number, remediation, state, reason, now, causes)
+            if unanswered and ended.status.is_open:
+                by = f"system:runbook {remediation.runbook}"
+                told = partial(escalate, by=by, now=now, reason=reason[:300])
+                ended = change(tx, self._policies, number, lambda i, p: told(i, p)).incident
+            return ended
 
     def begin_effect(self, key: str, number: int, by: str, now: datetime) -> str | None:
         """Claim an effect before trying it.

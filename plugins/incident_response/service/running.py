@@ -16,6 +16,7 @@ from incident_response.domain.errors import BadInput, IncidentResponseError, Ref
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Sighting, Store
 from incident_response.domain.runbooks import (
+    APPROVE,
     Phase,
     Remediation,
     RemediationState,
@@ -29,7 +30,7 @@ from incident_response.domain.timeline import EventKind, TimelineEvent
 from incident_response.domain.times import in_words
 
 from .evidence import Evidence
-from .remediation import APPROVE, Remediations
+from .remediation import Remediations
 
 PLAN = "plan"
 _MOST_TEXTS = 20  # lines of a plan in one text
@@ -274,11 +275,11 @@ class Running:
     def ask(self, job: Job, now: datetime) -> None:
         """A person is asked to approve the plan."""
         if APPROVE not in job.results:
-            began = self._begun(job, APPROVE, now)
-            text = f"Waits for an approval, until {now + job.runbook.approve_within:%H:%M:%S} UTC: "
-            text += job.results[PLAN].text
-            event = TimelineEvent(now, EventKind.REMEDIATION, job.by, text, {"attempt": began.attempt})
-            self._remediations.put_step(began, event)
+            number, attempt = job.incident.number, job.remediation.attempt
+            until = f"{now + job.runbook.approve_within:%H:%M:%S} UTC"
+            text = f"{job.runbook.name} waits for an approval until {until}. "
+            asked = StepResult(number, attempt, APPROVE, StepState.RUNNING, now)
+            self._remediations.ask(asked, f"{text}{job.results[PLAN].text}"[:1000], job.by, now)
 
     def restore(self, job: Job, step: Step, clock: Callable[[], datetime]) -> str:
         """Take back what another step has changed, once it is proven that it is not needed any more."""

@@ -557,3 +557,25 @@ def test_a_runbook_that_only_contains_leaves_the_rest_to_people() -> None:
     incident = site.house.incident(site.number)
     assert (incident.status.is_open, incident.level) == (True, 4)
     assert site.world.done == ["pause dag:reader"]
+
+
+def test_who_is_asked_is_paged_and_silence_goes_one_level_up() -> None:
+    """At night nobody looks at a page; and no answer is no yes."""
+    site = Site(mode=Mode.APPROVE)
+    for name in ("see", "plan"):
+        site.step(name)
+    site.house.running.ask(site.job, site.house.now)
+    site.house.running.ask(site.job, site.house.now)
+    incident = site.house.incident(site.number)
+    assert (incident.pages, incident.level) == (1, 1)
+    assert "mend waits for an approval until" in site.text
+    with site.house.store.read() as tx:
+        assert [row.asks for row in tx.board(10)] == [True]
+
+    refused = RemediationState.REFUSED
+    site.house.remediations.end(
+        site.number, 1, refused, "approval: nobody said anything", site.house.now, unanswered=True
+    )
+    assert site.house.incident(site.number).level == 2
+    assert not site.step("guard")[0]
+    assert not site.world.done

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import BoardRow, Role, Sighting
-from incident_response.domain.runbooks import Remediation
+from incident_response.domain.runbooks import APPROVE, Remediation, StepState
 from incident_response.domain.services import called
 from incident_response.domain.timeline import TimelineEvent
 from incident_response.domain.timers import Firing
@@ -41,8 +41,13 @@ class Reading(Part):
             last_signal_at=max((sighting.last_at for sighting in sightings), default=None),
             last_event=timeline[-1] if timeline else None,
             remediation=remediations[-1] if remediations else None,
+            asks=self._asks(incident),
             behind=len({called(sighting.labels) or sighting.fingerprint for sighting in follow}),
         )
+
+    def _asks(self, incident: Incident) -> bool:
+        asked = [step for step in self._state.steps.values() if step.step == APPROVE]
+        return any(step.incident == incident.number and step.state is StepState.RUNNING for step in asked)
 
     def recent(self, since: datetime, limit: int) -> Sequence[Incident]:
         ended = [

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from incident_response.domain.ports import BoardRow
-from incident_response.domain.runbooks import Remediation
+from incident_response.domain.runbooks import APPROVE, Remediation
 from incident_response.domain.services import CALLED
 from incident_response.domain.timeline import TimelineEvent
 
@@ -32,12 +32,16 @@ def _last(record: type, table: str, order: str) -> str:
     )
 
 
+_ASKING = (
+    f"SELECT DISTINCT incident FROM {{s}}steps WHERE step = '{APPROVE}' AND state = 'running' "
+    "AND incident {among:numbers}"
+)
 _EVENTS = _last(TimelineEvent, "events", "at DESC, id DESC")
 _REMEDIATIONS = _last(Remediation, "remediations", "attempt DESC")
 
 
 class Board(Part):
-    """The board, in four statements whatever its length."""
+    """The board, in five statements whatever its length."""
 
     def board(self, limit: int) -> Sequence[BoardRow]:
         mappers = self._mappers
@@ -48,6 +52,7 @@ class Board(Part):
         remediations = {
             row[0]: mappers.remediation.record(row[1:]) for row in self._rows(_REMEDIATIONS, numbers=numbers)
         }
+        asking = {number for (number,) in self._rows(_ASKING, numbers=numbers)}
         rows = []
         for incident in found:
             count, sources, last_at, behind = signals.get(incident.number, (0, 0, None, 0))
@@ -59,6 +64,7 @@ class Board(Part):
                     last_signal_at=None if last_at is None else self._codec.read_moment(last_at),
                     last_event=events.get(incident.number),
                     remediation=remediations.get(incident.number),
+                    asks=incident.number in asking,
                     behind=behind,
                 )
             )

@@ -42,6 +42,9 @@ class Line:
     step: Step
 
 
+_APPROVE = Step("Approve", "", "remediation", urgent=True)
+
+
 def lines(
     rows: Iterable[BoardRow],
     policy_of: Callable[[Incident], EscalationPolicy],
@@ -77,7 +80,7 @@ def _line(row: BoardRow, policy: EscalationPolicy, waiting: Waiting, now: dateti
         behind=f"{row.behind} service{'s' if row.behind != 1 else ''} behind it" if row.behind else "",
         last_event=row.last_event,
         due=due(timers[0], incident, policy) if timers else None,
-        step=next_step(incident, automation, now),
+        step=_APPROVE if row.asks else next_step(incident, automation, now),
     )
 
 
@@ -85,6 +88,8 @@ def automation_on(row: BoardRow, waiting: Waiting, now: datetime) -> str:
     """What automation is doing about an incident that nobody has to look at yet; "" when somebody has to."""
     if row.incident.status is Status.MITIGATED:
         return "verified, holding"
+    if row.asks:
+        return ""
     wait = waiting.waits(row.incident, now)
     if wait is Wait.NOTHING:
         return ""
