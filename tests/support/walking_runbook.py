@@ -1,4 +1,4 @@
-"""Walks through a runbook as the tasks of its DAG do, without Airflow: orchestration/steps.py, in real time."""
+"""Walks through a runbook as the tasks of its DAG do, in real time, without Airflow."""
 
 from __future__ import annotations
 

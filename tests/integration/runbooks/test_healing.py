@@ -134,9 +134,7 @@ def test_a_container_killed_for_memory(containers: Containers, site: Site) -> No
 # --- the database
 
 
-def test_a_blocked_table(
-    postgres: PostgresServer, sessions: Callable[..., Any], site: Site
-) -> None:
+def test_a_blocked_table(postgres: PostgresServer, sessions: Callable[..., Any], site: Site) -> None:
     """With the times that are shipped: what has waited for ten seconds goes through."""
     holder, writer = sessions("app", "web"), sessions("etl", "load")
     root = transaction(holder, "LOCK fact_energy_annual IN SHARE MODE")
@@ -180,9 +178,7 @@ def test_connections_exhausted_by_idle_sessions(
     idle = [sessions("app", "pool").get_backend_pid() for _ in range(14)]
     wait_for(lambda: all(alive(postgres, pid) for pid in idle), "sessions")
     time.sleep(1.1)
-    number = site.alert(
-        "postgres", "DatabaseConnectionsExhausted", "lianel_energy", database="lianel_energy"
-    )
+    number = site.alert("postgres", "DatabaseConnectionsExhausted", "lianel_energy", database="lianel_energy")
 
     end = site.walk(number, idle="1 s")
 
@@ -193,15 +189,15 @@ def test_connections_exhausted_by_idle_sessions(
 
 def quick(ground: Ground) -> None:
     """A second in place of ten, and of the minute in which the database has to prove itself."""
-    ground.edit(
-        "runbooks/database-maintenance.yaml", older_than="1 s", blocked_after="1 s", within="2 s"
-    )
+    ground.edit("runbooks/database-maintenance.yaml", older_than="1 s", blocked_after="1 s", within="2 s")
 
 
 class Stubborn:
     """A session that holds a lock also after its statement was cancelled, and one that waits for it."""
 
-    def __init__(self, postgres: PostgresServer, sessions: Callable[..., Any], savepoint: bool = True) -> None:
+    def __init__(
+        self, postgres: PostgresServer, sessions: Callable[..., Any], savepoint: bool = True
+    ) -> None:
         self.postgres, self.holder, self.writer = postgres, sessions("app", "web"), sessions("etl", "load")
         self.root = transaction(self.holder, "SET LOCAL statement_timeout = 0")
         execute(self.holder, "LOCK fact_energy_annual IN SHARE MODE")
