@@ -21,7 +21,7 @@ from tests.support.airflow_config import LOGINS
 from tests.support.postgres import PostgresServer
 from tests.support.smtp import SmtpServer
 
-pytestmark = [pytest.mark.integration, pytest.mark.calm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

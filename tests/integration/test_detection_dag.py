@@ -12,7 +12,6 @@ from tests.support.eyes import INCLUDE, PLUGINS, Eyes, run_all
 
 
 @pytest.mark.integration
-@pytest.mark.calm
 @pytest.mark.airflow(
     project=False,
     dags=[

@@ -21,7 +21,7 @@ from tests.support.airflow import COMPONENTS, HARNESS, Airflow
 from tests.support.postgres import PostgresServer
 from tests.support.smtp import SmtpServer
 
-pytestmark = [pytest.mark.integration, pytest.mark.calm]
+pytestmark = [pytest.mark.integration]
 
 
 @pytest.mark.airflow(**HARNESS)

@@ -1,4 +1,4 @@
-"""Walks through a runbook as the tasks of its DAG do (orchestration/steps.py), in real time, without it."""
+"""Walks through a runbook as the tasks of its DAG do, in real time, without Airflow."""
 
 from __future__ import annotations
 

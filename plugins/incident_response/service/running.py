@@ -226,6 +226,7 @@ class Running:
         """Is it over? True: proven; False: not by this attempt; None: not known yet, ask again."""
         name = f"verify_{rung.name}" if rung else "verify"
         if (before := job.result(name)) is not None:
+            # Asked again after a crash, one that was not needed is still no failure.
             unneeded = before.state is StepState.SKIPPED and bool(job.proof)
             return _is_done(before) or unneeded, before.text
         if job.proof:

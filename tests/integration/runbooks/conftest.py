@@ -155,7 +155,7 @@ class Children:
 @pytest.fixture(scope="package")
 def children() -> Children:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.support.walking_runbook"])
+    context.set_forkserver_preload(["pytest", "tests.support.walking_runbook"])
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "plugins")])
     try:

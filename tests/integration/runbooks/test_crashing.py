@@ -1,6 +1,6 @@
 """SIGKILL at every boundary of every step: nothing is done twice, or a person is told that nobody knows.
 
-One process walks and dies, another one walks again from the start, as a task that Airflow tries again.
+One process walks and dies, another one walks again from the start, as another worker does.
 """
 
 from __future__ import annotations
@@ -21,15 +21,20 @@ from tests.support.walking_runbook import Ground, Site, task_names
 from .conftest import Children, Containers
 from .test_healing import Stubborn, quick
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.acceptance]  # minutes, and nothing in it knows Airflow
 
 
-def boundaries(name: str, changes: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Behind each task of the runbook, and in the middle of those steps that change something here."""
+def tasks(name: str) -> list[str]:
     runbook = Library(INCLUDE).runbook(name)
     assert runbook is not None
+    return task_names(runbook)
+
+
+def boundaries(name: str, changes: tuple[str, ...], until: str = "conclude") -> list[tuple[str, str]]:
+    """Behind each task of the runbook, and in the middle of those steps that change something here."""
+    names = tasks(name)
     return [
-        *((task, "behind") for task in task_names(runbook)),
+        *((task, "behind") for task in names[: names.index(until) + 1]),
         *((step, moment) for step in changes for moment in ("claimed", "acted")),
     ]
 
@@ -80,7 +85,10 @@ def test_service_restart(
     assert ("found done after an interruption" in site.text(number)) == (moment == "acted")
 
 
-@pytest.mark.parametrize(("step", "moment"), boundaries("database-maintenance", ("cancel_blockers",)))
+CANCELS = ("cancel_blockers",), "verify_cancel_blockers"
+
+
+@pytest.mark.parametrize(("step", "moment"), boundaries("database-maintenance", *CANCELS))
 def test_database_maintenance(
     postgres: PostgresServer,
     sessions: Callable[..., Any],
@@ -105,6 +113,24 @@ def test_database_maintenance(
     assert end(site, number, run_id) == (RemediationState.SUCCEEDED, Status.MITIGATED), site.text(number)
     assert len(site.effects(number)) == 1
     assert ("found done after an interruption" in site.text(number)) == (moment == "acted")
+
+
+def test_database_maintenance_whose_every_task_is_killed(
+    postgres: PostgresServer, sessions: Callable[..., Any], ground: Ground, children: Children
+) -> None:
+    """One process after the other; also those tasks that are not needed any more."""
+    quick(ground)
+    site = durable(ground)
+    with Stubborn(postgres, sessions, savepoint=False) as blocked:
+        before = told(postgres)
+        number = site.alert("postgres", "DatabaseLockBlocked", "lianel_energy", database="lianel_energy")
+        run_id = site.ask(number)
+        for task in tasks("database-maintenance"):
+            children.walk(ground, number, run_id, task, "behind")
+        blocked.waiting.wait()
+        assert told(postgres) == (before[0] + 1, before[1])
+    assert end(site, number, run_id) == (RemediationState.SUCCEEDED, Status.MITIGATED), site.text(number)
+    assert len(site.effects(number)) == 1
 
 
 @pytest.mark.parametrize(

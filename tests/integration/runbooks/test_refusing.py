@@ -114,8 +114,9 @@ def test_a_recurrence_counts_as_an_attempt(containers: Containers, ground: Groun
     assert "attempt 2 of 2" in site.text(number)
     fail_again(containers, site, number)
     with untouched(containers, "other"):
-        pages = site.incident(number).pages
-        refused_again(site, number, "attempts: service-restart ran 2 times", "ann", pages)
+        refused_again(
+            site, number, "attempts: service-restart ran 2 times", "ann", site.incident(number).pages
+        )
 
 
 def test_the_breaker(containers: Containers, ground: Ground) -> None:
@@ -184,8 +185,10 @@ def test_a_dry_run_shows_its_plan_and_touches_nothing(
         until_older(postgres)
         before = pids(postgres)
         if runbook == SERVICE:
-            number = site.container("ContainerDown", "other")
-            plan = "Plan: restart: Restart the container other"
+            number, plan = (
+                site.container("ContainerDown", "other"),
+                "Plan: restart: Restart the container other",
+            )
         else:
             number = blocked(site)
             plan = f"end_blockers: End the session of pid {root}"
