@@ -23,9 +23,10 @@ from airflow.triggers.base import (
 )
 
 from incident_response import bootstrap
+from incident_response.domain.automation import LEASE
 from incident_response.domain.errors import BadInput, IncidentNotFound, IncidentResponseError
 from incident_response.domain.incidents import Incident
-from incident_response.domain.runbooks import RemediationState
+from incident_response.domain.runbooks import Remediation, RemediationState
 
 from . import connections, lanes, work
 
@@ -177,6 +178,12 @@ _ENDS = {
 }
 
 
+def _is_at_work(asked: Remediation) -> bool:
+    """It acts, and not so long ago that nobody waits for its word any more."""
+    began = asked.started_at
+    return asked.state is RemediationState.RUNNING and began is not None and bootstrap.now() < began + LEASE
+
+
 class RemediationTrigger(IncidentTrigger):
     """Until the remediations asked for in this cycle have ended; the last one's end is the answer."""
 
@@ -188,6 +195,8 @@ class RemediationTrigger(IncidentTrigger):
         if not asked:
             return Look("skipped", f"{incident.key} has no runbook: people repair it")
         if not all(remediation.state.ended for remediation in asked):
+            if any(_is_at_work(remediation) for remediation in asked):
+                return None  # somebody else has seen it green before; its own word comes in a moment
             over = Look("skipped", f"{incident.key} is {incident.status.value} already")
             return None if incident.status.is_open else over
         last = asked[-1]
