@@ -11,7 +11,13 @@ from typing import Any
 from incident_response.domain.automation import BREAKER, KILL_SWITCH, LEASE, Lease, Limits, Switch
 from incident_response.domain.changes import Change
 from incident_response.domain.commands import ask_approval, escalate, remediation_ended, request_remediation
-from incident_response.domain.errors import BadInput, IllegalTransition, IncidentNotFound, RunbookNotFound
+from incident_response.domain.errors import (
+    BadInput,
+    IllegalTransition,
+    IncidentNotFound,
+    Refused,
+    RunbookNotFound,
+)
 from incident_response.domain.guard import Circumstances, Verdict, may_run, trips
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Store, Transaction
@@ -235,12 +241,20 @@ class Remediations:
                 ended = change(tx, self._policies, number, lambda i, p: told(i, p)).incident
             return ended
 
-    def begin_effect(self, key: str, number: int, by: str, now: datetime) -> str | None:
+    def begin_effect(
+        self, key: str, number: int, by: str, now: datetime, attempt: int | None = None
+    ) -> str | None:
         """Claim an effect before trying it.
 
-        None: try it; `begun`: an earlier try was cut off; `done`: it happened.
+        None: try it; `begun`: an earlier try was cut off; `done`: it happened. Raises Refused when `attempt`
+        is at work no more: a worker that was frozen for longer than its lease must not act when it wakes up.
         """
         with self._store.transaction() as tx:
+            if attempt is not None:
+                _, remediation = self._find_attempt(tx, number, attempt)
+                if remediation.state is not RemediationState.RUNNING:
+                    said = f"{remediation.run_id} is {remediation.state.value}: {remediation.reason}"
+                    raise Refused(f"{said}; nothing more is changed")
             return tx.begin_effect(key, number, by, now)
 
     def end_effect(

@@ -408,7 +408,7 @@ class Running:
         if planned.target in began.data["done"]:
             return began
         self._remediations.beat(number, attempt, clock())
-        before = self._remediations.begin_effect(key, number, job.by, clock())
+        before = self._remediations.begin_effect(key, number, job.by, clock(), attempt)
         done: Done | None = None
         if before is not None:
             happened = action.happened(scene, planned)

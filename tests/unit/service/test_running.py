@@ -579,3 +579,16 @@ def test_who_is_asked_is_paged_and_silence_goes_one_level_up() -> None:
     assert site.house.incident(site.number).level == 2
     assert not site.step("guard")[0]
     assert not site.world.done
+
+
+def test_a_worker_that_wakes_up_after_its_lease_changes_nothing() -> None:
+    """It still believes that it is at work; a person was told long ago that nobody knows."""
+    site = Site()
+    for name in ("see", "plan", "guard"):
+        site.step(name)
+    frozen, step = site.job, site.job.runbook.step("restart")
+    assert step
+    site.house.later(minutes=16)
+    with pytest.raises(Refused, match="nothing more is changed"):
+        site.house.running.act(frozen, step, lambda: site.house.now)
+    assert not site.world.done
