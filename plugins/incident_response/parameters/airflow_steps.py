@@ -66,7 +66,6 @@ class ClearFailed(Parameters):
 
     action: ClassVar[str] = "airflow.clear_failed"
     kind: ClassVar[Kind] = Kind.CHANGES
-    waits: ClassVar[bool] = True
 
     seen_by: str = Field("diagnose", description=_SEEN_BY)
     most: int = Field(
@@ -90,7 +89,6 @@ class Rerun(Parameters):
 
     action: ClassVar[str] = "airflow.rerun"
     kind: ClassVar[Kind] = Kind.CHANGES
-    waits: ClassVar[bool] = True
 
     seen_by: str = Field("diagnose", description=_SEEN_BY)
     dag_id: str = Field(
@@ -209,7 +207,6 @@ class Quarantine(Parameters):
 
     action: ClassVar[str] = "airflow.quarantine"
     kind: ClassVar[Kind] = Kind.CHANGES
-    waits: ClassVar[bool] = True
 
     seen_by: str = Field("diagnose", description=_SEEN_BY)
     runs: int = Field(
@@ -240,7 +237,6 @@ class RunsEnded(Parameters):
 
     action: ClassVar[str] = "airflow.runs_ended"
     kind: ClassVar[Kind] = Kind.CHECKS
-    waits: ClassVar[bool] = True
 
 
 class RunsGreen(Parameters):
@@ -260,7 +256,6 @@ class UpstreamBackoff(Parameters):
 
     action: ClassVar[str] = "airflow.upstream_backoff"
     kind: ClassVar[Kind] = Kind.CHECKS
-    waits: ClassVar[bool] = True
 
     seen_by: str = Field("diagnose", description=_SEEN_BY)
     first: Length = Field(timedelta(minutes=1), ge=timedelta(), description="Pause before the first attempt.")

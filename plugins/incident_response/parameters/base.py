@@ -19,7 +19,6 @@ class Parameters(BaseModel):
 
     action: ClassVar[str]  # `docker.restart`
     kind: ClassVar[Kind]
-    waits: ClassVar[bool] = False  # True: what it does takes its time, and its checks are asked for longer
 
     @property
     def connections(self) -> tuple[str, ...]:

@@ -135,7 +135,6 @@ class CheckPrometheus(Parameters):
 
     action: ClassVar[str] = "check.prometheus"
     kind: ClassVar[Kind] = Kind.CHECKS
-    waits: ClassVar[bool] = True
 
     conn_id: str = Field(
         "incident_response_prometheus",
@@ -184,7 +183,6 @@ class CheckWait(Parameters):
 
     action: ClassVar[str] = "check.wait"
     kind: ClassVar[Kind] = Kind.CHECKS
-    waits: ClassVar[bool] = True
 
     length: Length = Field(
         timedelta(seconds=30), alias="for", ge=_NO, le=timedelta(hours=6), description="How long."

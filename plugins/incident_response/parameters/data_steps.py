@@ -93,7 +93,6 @@ class _Ingesting(Parameters):
     """What the steps that ingest again have in common."""
 
     kind: ClassVar[Kind] = Kind.CHANGES
-    waits: ClassVar[bool] = True
 
     dag_id: DagId = Field("", description="The ingestion DAG. Default: the incident's label `dag_id`.")
     from_step: str = Field("missing", min_length=1, description="Name of the `data.missing` step before.")
@@ -151,7 +150,6 @@ class DataIngested(Parameters):
 
     action: ClassVar[str] = "data.ingested"
     kind: ClassVar[Kind] = Kind.CHECKS
-    waits: ClassVar[bool] = True
 
     dag_id: DagId = Field("", description="As in the ingesting step.")
     from_step: str = Field("missing", min_length=1, description="As in the ingesting step.")

@@ -130,7 +130,6 @@ class Restart(_Restarting, _Containers):
 
     action: ClassVar[str] = "docker.restart"
     kind: ClassVar[Kind] = Kind.CHANGES
-    waits: ClassVar[bool] = True
 
 
 class Start(_ChangingOnes):
@@ -138,7 +137,6 @@ class Start(_ChangingOnes):
 
     action: ClassVar[str] = "docker.start"
     kind: ClassVar[Kind] = Kind.CHANGES
-    waits: ClassVar[bool] = True
 
 
 class Stop(_Stopping, _Containers):
@@ -192,7 +190,6 @@ class RestartInOrder(_Restarting):
 
     action: ClassVar[str] = "docker.restart_in_order"
     kind: ClassVar[Kind] = Kind.CHANGES
-    waits: ClassVar[bool] = True
 
     service: str = Field("", max_length=100, description="Whose. Empty: the incident's.")
     settle: _Wait = Field(
@@ -209,7 +206,6 @@ class Healthy(_Looking):
 
     action: ClassVar[str] = "docker.healthy"
     kind: ClassVar[Kind] = Kind.CHECKS
-    waits: ClassVar[bool] = True
 
     settle: _Wait = Field(
         timedelta(seconds=10),
