@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 from bench import REPOSITORY
 from bench.floor import Floor
-from bench.measure import Figure, alternate, at_least
+from bench.measure import Figure, alternate, at_least, informational
 from incident_response.domain.signals import Signal
 from incident_response.library.folder import Library
 from incident_response.service.intake import Intake
@@ -47,7 +47,11 @@ _ROWS = {
 
 
 def figures(database: str, url: str, rounds: int) -> Iterator[Figure]:
-    """Intake against the floor, for each kind of signal, one by one and in hundreds."""
+    """Intake against the floor, for each kind of signal, one by one and in hundreds.
+
+    The goal is for one upsert per signal. What opens an incident each writes a dozen rows and asks the
+    policy, and no platform opens incidents by the thousand: that figure is to be compared with its last one.
+    """
     store = SqlStore(url)
     store.migrate()
     library = Library(REPOSITORY / "include", fresh_for=1.0)
@@ -67,7 +71,8 @@ def figures(database: str, url: str, rounds: int) -> Iterator[Figure]:
             )  # fmt: skip
             signals = size * calls
             name = f"intake, {database}, {kind}, {'single' if size == 1 else f'batch of {size}'}"
-            yield at_least(name, signals / seconds["intake"], signals / seconds["floor"], _GOAL)
+            found = at_least(name, signals / seconds["intake"], signals / seconds["floor"], _GOAL)
+            yield informational(found) if kind == _OPENING else found
     floor.close()
     store.close()
 

@@ -6,7 +6,7 @@ import gc
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 
@@ -57,6 +57,11 @@ def grows_less(name: str, value: float, floor: float, goal: float, unit: str = "
     """A cost that may grow by less than `goal`."""
     ratio = value / floor
     return Figure(name, value, unit, floor, ratio, f"< {goal:g}", ratio < goal)
+
+
+def informational(figure: Figure) -> Figure:
+    """The figure beside a goal that nobody has set: it is told, and misses nothing."""
+    return replace(figure, goal=f"{figure.goal}, informational", holds=True)
 
 
 def table(figures: Sequence[Figure]) -> str:

@@ -13,7 +13,7 @@ from .signals import ALERTNAME, Signal
 
 DEDUP_VERSION = "v1"
 _FIELD = re.compile(r"\{(\w+)\}")
-_MOST_NAMES = 1000
+_MOST = 2000  # names, and decisions, that are remembered: they come from outside and must not fill the memory
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,7 @@ class Rules:
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         self._rules = (*rules, _LAST_RESORT)
         self._by_name: dict[str, tuple[Rule, ...]] = {}
+        self._decided: dict[tuple[str, str | None, str, Severity | None], Classification] = {}
 
     def __iter__(self) -> Iterator[Rule]:
         """The rules that were given."""
@@ -106,6 +107,15 @@ class Rules:
 
     def classify(self, signal: Signal, service: str | None = None) -> Classification:
         """What the first matching rule says. `service` is what the label of this name is taken for."""
+        about = (signal.fingerprint, service, signal.summary, _tagged(signal))  # all that a rule looks at
+        found = self._decided.get(about)
+        if found is None:
+            if len(self._decided) >= _MOST:
+                self._decided.clear()
+            found = self._decided[about] = self._decide(signal, service)
+        return found
+
+    def _decide(self, signal: Signal, service: str | None) -> Classification:
         labels = signal.labels if service is None else {**signal.labels, "service": service}
         rule = next(rule for rule in self._for(signal.alertname) if rule.matches(labels))
         return rule.apply(signal, labels)
@@ -114,7 +124,7 @@ class Rules:
         """The rules that may match a name: a storm has many signals and few names."""
         found = self._by_name.get(alertname)
         if found is None:
-            if len(self._by_name) >= _MOST_NAMES:  # names come from outside: they must not fill the memory
+            if len(self._by_name) >= _MOST:
                 self._by_name.clear()
             found = tuple(rule for rule in self._rules if rule.may_match(alertname))
             self._by_name[alertname] = found
@@ -124,7 +134,7 @@ class Rules:
 def _tagged(signal: Signal) -> Severity | None:
     """A DAG's tag P1 … P4 is its owner's word and beats every rule; the sources put it into `details`."""
     tagged = signal.details.get("tagged_severity")
-    return Severity(tagged) if tagged in Severity.__members__ else None
+    return Severity(tagged) if isinstance(tagged, str) and tagged in Severity.__members__ else None
 
 
 _LABELS = {"critical": Severity.P2, "warning": Severity.P3, "info": Severity.P4}

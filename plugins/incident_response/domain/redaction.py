@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 MASK = "***"
 
@@ -33,16 +34,24 @@ _SIGNS = (
     "pass", "pwd", "secret", "token", "key", "credential", "authorization", "bearer", "basic", "eyj", "akia",
     "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "glpat-", "xox",
 )  # fmt: skip
+_SHORT = 300  # characters; longer texts are not remembered
 _UNSTORABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")  # refused by databases, no use to people
 
 
 def redact(text: str) -> str:
     """`text` with the values of passwords, tokens, keys and authorization headers replaced by ***."""
+    return _remembered(text) if len(text) <= _SHORT else _redacted(text)
+
+
+def _redacted(text: str) -> str:
     if text.isascii() and _is_harmless(text.lower()):
         return text
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
+
+
+_remembered = lru_cache(2048)(_redacted)  # a storm says the same few things many thousand times
 
 
 def _is_harmless(lowered: str) -> bool:
@@ -55,7 +64,14 @@ def _is_harmless(lowered: str) -> bool:
 
 def one_line(text: str, limit: int = 300) -> str:
     """The first line that says something, redacted and cut, safe for every database."""
+    return _remembered_line(text, limit) if len(text) <= _SHORT else _line(text, limit)
+
+
+def _line(text: str, limit: int) -> str:
     head = _UNSTORABLE.sub(" ", text[: limit * 10])
     line = next((line for line in head.splitlines() if line.strip()), "")
-    line = redact(" ".join(line.split()))
+    line = _redacted(" ".join(line.split()))
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+_remembered_line = lru_cache(2048)(_line)

@@ -70,6 +70,7 @@ class Library:
         self.folder = folder
         self._escalation = folder / "policy" / "escalation.yaml"
         self._classification = folder / "policy" / "classification.yaml"
+        self._policies: dict[str, Path] = {}  # by name: a path takes longer to make than to look up
         self._fresh_for = fresh_for
         self._looked: dict[Path, float] = {}
         self._entries: dict[Path, _Entry] = {}
@@ -123,8 +124,8 @@ class Library:
 
     def _optional(self, name: str, model: Any, make: Callable[[Any], Any]) -> Any:
         """The value of a policy file that an installation may do without, None when there is none."""
-        path = self.folder / "policy" / name
-        if not path.exists() and path not in self._entries:
+        path = self._policies.get(name) or self._policies.setdefault(name, self.folder / "policy" / name)
+        if path not in self._entries and not path.exists():
             return None
         return self._entry(path, lambda: make(read(path, model))).value
 

@@ -228,3 +228,17 @@ def test_anything_is_classified_and_always_alike(labels: dict[str, str]) -> None
     assert decision.dedup_key.startswith("v1:")
     assert decision.service
     assert Rules(LIBRARY.rules()).classify(seen, LIBRARY.grouping().services.name(labels)) == decision
+
+
+def test_what_is_remembered_is_told_apart_by_all_that_a_rule_looks_at() -> None:
+    """The same labels with other words, another tag or another service are another decision."""
+    rules = Rules([Rule("any", match={"alertname": "A"}, service="{service}")])
+
+    def told(summary: str = "one", service: str | None = "s", **details: Any) -> Classification:
+        return rules.classify(Signal("test", {"alertname": "A"}, summary, START, details=details), service)
+
+    assert told() is told()
+    assert (told().title, told("two").title) == ("one", "two")
+    assert (told().service, told(service="t").service) == ("s", "t")
+    assert (told().severity, told(tagged_severity="P1").severity) == (P3, P1)
+    assert told(tagged_severity=["P1"]).severity is P3  # as a stranger may send it

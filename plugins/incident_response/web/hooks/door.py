@@ -22,6 +22,7 @@ from incident_response.service.integrations import Integrations
 from . import body
 from .bucket import Buckets
 from .refusals import too_fast, unknown, unreadable, wrong_kind
+from .together import Together
 from .work import Workers
 
 Result = TypeVar("Result")
@@ -35,6 +36,7 @@ class Desk:
     now: Callable[[], datetime]
     workers: Workers = field(default_factory=Workers)
     buckets: Buckets = field(default_factory=Buckets)
+    together: Together = field(default_factory=Together)
     _integrations: Integrations | None = None  # those of the services, once they were needed
 
     async def run(self, work: Callable[[bootstrap.Services], Result]) -> Result:

@@ -1,4 +1,4 @@
-"""Pushed signals: Alertmanager, Grafana and plain JSON. One request is one transaction, answered after it."""
+"""Pushed signals: Alertmanager, Grafana and plain JSON. All of a request or nothing, answered after that."""
 
 from __future__ import annotations
 
@@ -68,8 +68,7 @@ async def _take(desk: door.Desk, read: Read) -> dict[str, Any]:
     """Take the signals in, all or none."""
 
     def work(services: bootstrap.Services) -> dict[str, Any]:
-        now = desk.now()
-        receipts = services.intake.receive(read(services, now), now)
+        receipts = desk.together.receive(services.intake, lambda: read(services, desk.now()), desk.now)
         numbers = sorted({receipt.incident for receipt in receipts if receipt.incident is not None})
         return {"taken": len(receipts), "incidents": [f"INC-{number}" for number in numbers]}
 
