@@ -42,6 +42,7 @@ from incident_response.service.running import Job
 from incident_response.settings import Settings
 from incident_response.store.memory import MemoryStore
 from incident_response.store.sql_store import SqlStore
+from tests.support.ingestion_on_disk import IngestionOnDisk
 from tests.support.shipped import INCLUDE
 
 _FINAL = (
@@ -250,9 +251,11 @@ class Site:
         """As the Docker detector tells it."""
         return self.alert("docker", alertname, name, container=name, component="api")
 
-    def ask(self, number: int, by: str = "system:triage", **parameters: str) -> str:
-        """Ask for the runbook of the incident's rule. The id of its run."""
-        asked = self.services.remediations.request(number, by, bootstrap.now(), parameters=parameters)
+    def ask(
+        self, number: int, by: str = "system:triage", runbook: str | None = None, **parameters: str
+    ) -> str:
+        """Ask for the runbook of the incident's rule, or for another one. The id of its run."""
+        asked = self.services.remediations.request(number, by, bootstrap.now(), runbook, parameters)
         return asked.run_id
 
     def walk(
@@ -286,12 +289,21 @@ class Site:
 
 
 def in_child(ground: Ground, number: int, run_id: str, step: str = "", moment: str = "") -> None:
-    """Walk; die by SIGKILL at that moment of that step."""
-    bootstrap.kill_variable = lambda: None  # there is no Airflow to ask
+    """Walk; die by SIGKILL at that moment of that step. Whoever is asked for an approval says yes."""
+    alone(ground)
     services = ground.services()
     if moment in ("claimed", "acted"):
         _die_within(services, step, moment)
-    Walk(services, number, run_id).all(lambda name: _die() if (name, "behind") == (step, moment) else None)
+    walk = Walk(services, number, run_id, approval=True)
+    walk.all(lambda name: _die() if (name, "behind") == (step, moment) else None)
+
+
+def alone(ground: Ground) -> None:
+    """There is no Airflow to ask; what ingests is on the disk."""
+    house: Any = bootstrap
+    house.kill_variable = lambda: None
+    if IngestionOnDisk.is_in(ground.folder):
+        house.AirflowApi = lambda _: IngestionOnDisk(ground.folder)
 
 
 def _die_within(services: bootstrap.Services, step: str, moment: str) -> None:
