@@ -299,7 +299,8 @@ class Running:
         texts = []
         for target in reversed(list(done)):
             key = f"{job.incident.key}:{job.remediation.attempt}:{step.name}:{target}"
-            if self._remediations.begin_effect(key, job.incident.number, job.by, clock()) == "done":
+            number, attempt = job.incident.number, job.remediation.attempt
+            if self._remediations.begin_effect(key, number, job.by, clock(), attempt) == "done":
                 continue
             # Undoing puts a recorded state back, so after an interruption it may be repeated.
             back = action.undo(scene, plans[target], Done(**done[target]))
@@ -419,6 +420,7 @@ class Running:
             if happened:
                 done = Done(f"{planned.text}: found done after an interruption")
         if done is None:
+            self._remediations.must_work(number, attempt, clock())  # time may have passed since the claim
             try:
                 done = action.apply(scene, planned)
             except Refused as error:
