@@ -41,7 +41,7 @@ from incident_response.domain.runbooks import (
 )
 from incident_response.domain.signals import Signal
 from incident_response.service import remediation
-from incident_response.service.running import Job
+from incident_response.service.job import Job
 from incident_response.settings import Settings
 from incident_response.store.memory import MemoryStore
 from incident_response.store.sql_store import SqlStore

@@ -15,7 +15,7 @@ from incident_response.domain.incidents import Status
 from incident_response.domain.runbooks import Mode, Phase, RemediationState, Runbook, Step, StepState
 from incident_response.domain.severities import Severity
 from incident_response.domain.signals import Signal
-from incident_response.service.running import Job
+from incident_response.service.job import Job
 from tests.support.house import House
 
 
