@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 from .domain.errors import EvidenceUnavailable
@@ -30,10 +31,15 @@ class EvidenceFolder:
             return bytes(self._path(place).read_bytes())
 
     def drop(self, places: list[str]) -> None:
-        """Delete what is too old. What is not there is fine. Raises EvidenceUnavailable."""
+        """Delete what is too old, and folders that are empty then. What is not there is fine. Raises
+        EvidenceUnavailable.
+        """
         for place in places:
             with _translated():
-                self._path(place).unlink(missing_ok=True)
+                path = self._path(place)
+                path.unlink(missing_ok=True)
+                if path.protocol == "file":  # a bucket has no folders
+                    _drop_empty(Path(path.path).parent, place.count("/"))
 
     def _path(self, place: str) -> Any:
         # Loaded here: a failing task reports through bootstrap, and has no time for file systems.
@@ -44,6 +50,17 @@ class EvidenceFolder:
             raise EvidenceUnavailable(f"{place!r} is no place of evidence")
         url = self._url if "://" in self._url else f"file://{self._url}"
         return ObjectStoragePath(url).joinpath(*parts)
+
+
+def _drop_empty(folder: Path, depth: int) -> None:
+    """So many folders above one another, as long as nothing is in them."""
+    for one in (folder, *folder.parents)[:depth]:
+        try:
+            one.rmdir()
+        except FileNotFoundError:  # somebody else was faster
+            continue
+        except OSError:  # it is not empty, or not ours: evidence itself is gone
+            return
 
 
 class Nowhere:

@@ -59,6 +59,17 @@ def bind_names(sql: str) -> frozenset[str]:
     return frozenset(_BIND.findall(sql))
 
 
+def all_bound(named: frozenset[str], given: frozenset[str]) -> None:
+    """Each value that a SQL names is given, and no other. Raises ValueError."""
+    if unbound := sorted(named - given):
+        raise ValueError(
+            f"the SQL names :{unbound[0]}, `parameters` does not; add it, or write \\:{unbound[0]} "
+            "if the colon belongs to the text"
+        )
+    if unused := sorted(given - named):
+        raise ValueError(f"`parameters` has {unused[0]!r}, the SQL does not name :{unused[0]}; remove it")
+
+
 def _bare(sql: str) -> str:
     """Without comments, literals and quoted names."""
     return _TOKEN.sub(" ", sql)

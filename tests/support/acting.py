@@ -38,7 +38,7 @@ class Step:
 
     def __init__(self, kit: Kit, action: str, sightings: Sequence[Sighting] = (), **parameters: Any) -> None:
         model = MODELS[action].model_validate(parameters)
-        self._action = Actions(kit).get(action)
+        self.action, self._action = action, Actions(kit).get(action)
         about = scenes.incident("pipelines", Scenario.DAG_FAILURE)
         self.scene: Scene = scenes.scene(about, model, sightings)
 

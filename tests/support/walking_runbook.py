@@ -9,11 +9,13 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
 from incident_response import bootstrap
+from incident_response.clients.docker_writing import WritingEngine
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import (
     AirflowRefused,
@@ -38,10 +40,12 @@ from incident_response.domain.runbooks import (
     StepState,
 )
 from incident_response.domain.signals import Signal
-from incident_response.service.running import Job
+from incident_response.service import remediation
+from incident_response.service.job import Job
 from incident_response.settings import Settings
 from incident_response.store.memory import MemoryStore
 from incident_response.store.sql_store import SqlStore
+from tests.support.ingestion_on_disk import IngestionOnDisk
 from tests.support.shipped import INCLUDE
 
 _FINAL = (
@@ -250,9 +254,11 @@ class Site:
         """As the Docker detector tells it."""
         return self.alert("docker", alertname, name, container=name, component="api")
 
-    def ask(self, number: int, by: str = "system:triage", **parameters: str) -> str:
-        """Ask for the runbook of the incident's rule. The id of its run."""
-        asked = self.services.remediations.request(number, by, bootstrap.now(), parameters=parameters)
+    def ask(
+        self, number: int, by: str = "system:triage", runbook: str | None = None, **parameters: str
+    ) -> str:
+        """Ask for the runbook of the incident's rule, or for another one. The id of its run."""
+        asked = self.services.remediations.request(number, by, bootstrap.now(), runbook, parameters)
         return asked.run_id
 
     def walk(
@@ -286,28 +292,55 @@ class Site:
 
 
 def in_child(ground: Ground, number: int, run_id: str, step: str = "", moment: str = "") -> None:
-    """Walk; die by SIGKILL at that moment of that step."""
-    bootstrap.kill_variable = lambda: None  # there is no Airflow to ask
+    """Walk; die by SIGKILL at that moment of that step. Whoever is asked for an approval says yes."""
+    alone(ground)
     services = ground.services()
     if moment in ("claimed", "acted"):
-        _die_within(services, step, moment)
-    Walk(services, number, run_id).all(lambda name: _die() if (name, "behind") == (step, moment) else None)
+        _within(services, step, moment, _die)
+    walk = Walk(services, number, run_id, approval=True)
+    walk.all(lambda name: _die() if (name, "behind") == (step, moment) else None)
 
 
-def _die_within(services: bootstrap.Services, step: str, moment: str) -> None:
-    """Between the claim of an effect and the word that it happened."""
+def alone(ground: Ground) -> None:
+    """There is no Airflow to ask; what ingests is on the disk."""
+    house: Any = bootstrap
+    house.kill_variable = lambda: None
+    if IngestionOnDisk.is_in(ground.folder):
+        house.AirflowApi = lambda _: IngestionOnDisk(ground.folder)
+
+
+def in_frozen_child(ground: Ground, number: int, run_id: str, step: str, moment: str, lease: float) -> None:
+    """Walk with a lease of so many seconds; freeze at that moment of that step, until somebody thaws it.
+
+    `asked`: a moment before Docker is asked to change something.
+    """
+    alone(ground)
+    leases: Any = remediation
+    leases.LEASE = timedelta(seconds=lease)
+    services = ground.services()
+    if moment == "asked":
+        engine: Any = WritingEngine
+        ask = engine._change
+        engine._change = lambda *asked: (_freeze(), ask(*asked))[1]
+    else:
+        _within(services, step, moment, _freeze)
+    Walk(services, number, run_id, approval=True).all()
+
+
+def _within(services: bootstrap.Services, step: str, moment: str, what: Callable[[], None]) -> None:
+    """It happens between the claim of an effect and the word that it happened."""
     remediations: Any = services.remediations
     begin, end = remediations.begin_effect, remediations.end_effect
 
     def begin_effect(key: str, *rest: Any) -> str | None:
         before: str | None = begin(key, *rest)
         if key.split(":")[2] == step and moment == "claimed":
-            _die()
+            what()
         return before
 
     def end_effect(key: str, *rest: Any) -> None:
         if key.split(":")[2] == step and moment == "acted":
-            _die()
+            what()
         end(key, *rest)
 
     remediations.begin_effect, remediations.end_effect = begin_effect, end_effect
@@ -315,6 +348,10 @@ def _die_within(services: bootstrap.Services, step: str, moment: str) -> None:
 
 def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _freeze() -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def _nothing(_: str) -> str:

@@ -24,6 +24,26 @@ def test_what_is_kept_is_read_and_dropped(tmp_path: Path, prefix: str) -> None:
     assert not (tmp_path / "evidence" / PLACE).exists()
 
 
+def test_no_empty_folder_is_left_and_nothing_else_goes(tmp_path: Path) -> None:
+    """The folder of all evidence stays, whatever is in it; so does what somebody has put there."""
+    folder = EvidenceFolder(str(tmp_path / "evidence"))
+    other = "INC-1/2/look/01-a.log"
+    for place in (PLACE, other, "INC-2/1/look/01-a.log"):
+        folder.keep(place, b"")
+    folder.drop([PLACE])
+    assert sorted(one.name for one in (tmp_path / "evidence" / "INC-1").iterdir()) == ["2"]
+    (tmp_path / "evidence" / "INC-1" / "note.txt").touch()
+    folder.drop([other, "INC-2/1/look/01-a.log", "INC-3/1/look/01-a.log"])
+    assert sorted(f"{one.relative_to(tmp_path)}" for one in tmp_path.rglob("*")) == [
+        "evidence",
+        "evidence/INC-1",
+        "evidence/INC-1/note.txt",
+    ]
+    (tmp_path / "evidence" / "INC-1" / "note.txt").unlink()
+    folder.drop([PLACE])
+    assert list((tmp_path / "evidence").iterdir()) == []
+
+
 @pytest.mark.parametrize("place", ["", "..", "../x", "INC-1/../x", "/etc/passwd", "INC-1//x", "./x"])
 def test_no_place_is_outside(tmp_path: Path, place: str) -> None:
     folder = EvidenceFolder(str(tmp_path))

@@ -16,6 +16,7 @@ from .airflow_bounds import Bounded
 from .airflow_reading import FAILED, failed_instances, instance_rows, refuse_blocked, run_of
 from .airflow_records import (
     ENDED,
+    MISSING,
     Instance,
     SeenRun,
     Target,
@@ -38,10 +39,11 @@ class ClearFailed:
         self._kit = kit
 
     def plan(self, scene: Scene) -> Sequence[Planned]:
-        """One for each failed run, with Airflow's own list."""
+        """One for each failed run, with Airflow's own list. Refused when nothing but deleted ones is left."""
         api = Bounded(self._kit.airflow, scene.seconds)
         planned = []
-        for seen in seen_runs(scene, scene.parameters.seen_by):
+        runs = seen_runs(scene, scene.parameters.seen_by)
+        for seen in runs:
             if not seen.is_failed:
                 if scene.parameters.stuck and seen.state == "running":
                     planned += _clear_stuck(api, seen)
@@ -52,6 +54,10 @@ class ClearFailed:
             refuse_too_many(seen.target, found, scene.parameters.most)
             if found:
                 planned.append(_clear(seen, found))
+        for seen in runs:
+            if not planned and seen.state == MISSING:
+                refuse_blocked(api, seen.target.dag_id)
+                run_of(api, seen.target)
         return planned
 
     def apply(self, scene: Scene, planned: Planned) -> Done:

@@ -80,6 +80,8 @@ class WritingEngine(Engine):
     ) -> dict[str, Any]:
         parts = path.split("/")
         asked = f"POST /containers/*/{parts[-1]}"
+        if self.left <= 0:  # frozen, or slow: by now somebody else may be at work
+            raise SourceUnavailable(f"{self._name}: no time was left for {asked}; it was not asked")
         try:
             with self._open("POST", path, params, content) as answer:
                 if answer.status_code == _ALREADY:

@@ -10,7 +10,7 @@ import select
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import IncidentResponseError, NotConfigured, SourceUnavailable
@@ -115,6 +115,8 @@ class Session:
         return f"{how} statement_timeout = {limit * 1000:.0f}; {how} lock_timeout = {max(1, lock * 1000):.0f}"
 
     def _run(self, statement: str | Composable, parameters: Mapping[str, Any] | None = None) -> Any:
+        if self.left <= 0:  # frozen, or slow: what is sent now would be done, and nobody counts on it
+            self._give_up()
         with self._link.cursor() as cursor:
             cursor.execute(statement, parameters)
             self._wait()
@@ -127,8 +129,11 @@ class Session:
             waiting = select.poll()
             waiting.register(self._link.fileno(), select.POLLIN if state == POLL_READ else select.POLLOUT)
             if self.left <= 0 or not waiting.poll(self.left * 1000):
-                self._link.close()
-                raise NoAnswer(refusal(f"no answer within {self._seconds:g} s"))
+                self._give_up()
+
+    def _give_up(self) -> NoReturn:
+        self._link.close()
+        raise NoAnswer(refusal(f"no answer within {self._seconds:g} s"))
 
     def _silent(self, error: Exception) -> NoAnswer:
         return NoAnswer(refusal(str(error), self._secret))

@@ -124,12 +124,15 @@ def _target(
             "blast radius",
             f"{around.targets} things would be touched, {runbook.max_targets} are allowed at once",
         )
-    if around.lease is not None and around.lease.expires_at > now:
-        lease = around.lease
+    if (lease := around.lease) is not None:
+        other = f"attempt {lease.attempt} of INC-{lease.incident}"
+        if lease.expires_at > now:
+            return Verdict(False, "target busy", f"{other} is working on {remediation.target}")
         return Verdict(
             False,
-            "target busy",
-            f"attempt {lease.attempt} of INC-{lease.incident} is working on {remediation.target}",
+            "expired lease",
+            f"{other} gave no sign of life until {lease.expires_at:%H:%M:%S} UTC; what it has done to "
+            f"{remediation.target} is unknown",
         )
     if any(past.state is RemediationState.RUNNING for past in around.history) and around.lease is None:
         return Verdict(False, "target busy", f"another remediation is working on {remediation.target}")

@@ -142,6 +142,13 @@ class Library:
         """A valid runbook by name, None when there is none."""
         return self.runbooks().get(name)
 
+    def why_not(self, name: str) -> str:
+        """What is wrong with the file of this runbook; empty when nothing is, or when there is no file."""
+        for path in self._runbook_files():
+            if path.stem == name and (problem := self._runbook(path).problem):
+                return f"{path.name}:{problem.line}: {problem.field}: {problem.problem}"
+        return ""
+
     def problems(self) -> list[PolicyError]:
         """Everything that is wrong with the files now, each with file, line, field and remedy."""
         for path in self._runbook_files():

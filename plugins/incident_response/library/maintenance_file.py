@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from datetime import datetime, timezone
 from typing import Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 
 from incident_response.domain.business_hours import Span
 from incident_response.domain.errors import BadInput
 from incident_response.domain.silences import MaintenanceWindow, Matchers
+from incident_response.zones import Zone
 
 from .escalation_file import ElapsedText
 from .yaml_file import Model
@@ -28,7 +28,7 @@ class WindowEntry(Model):
     )
     cron: str = Field(description="Five fields: minute, hour, day, month, weekday.")
     length: ElapsedText
-    zone: str = Field("UTC", description="IANA zone of `cron`: two in the morning is so in summer, too.")
+    zone: Zone = Field("UTC", description="IANA zone of `cron`: two in the morning is so in summer, too.")
 
     @field_validator("match")
     @classmethod
@@ -55,15 +55,6 @@ class WindowEntry(Model):
                 f"{cron!r} never comes, such as 31 February; write for example 0 2 * * 0"
             ) from None
         return cron
-
-    @field_validator("zone")
-    @classmethod
-    def _zone(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones, a name too long
-            raise ValueError(f"{zone!r} is no IANA zone; write for example Europe/Stockholm") from None
-        return zone
 
 
 class MaintenanceFile(Model):

@@ -14,7 +14,7 @@ from incident_response.domain.errors import AirflowRefused, AirflowUnavailable
 from incident_response.domain.runbooks import APPROVE, Mode, RemediationState, Runbook
 from incident_response.domain.times import in_words
 from incident_response.service.approvals import NO, YES, approval_path
-from incident_response.service.running import Job
+from incident_response.service.job import Job
 
 from . import compat
 from .steps import RunbookOperator

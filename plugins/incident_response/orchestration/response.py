@@ -9,6 +9,7 @@ from incident_response import bootstrap
 from incident_response.domain.errors import BadInput, IllegalTransition, IncidentNotFound, RunbookNotFound
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Sighting
+from incident_response.domain.redaction import one_line
 
 from . import compat, work
 
@@ -42,9 +43,13 @@ def triage(**context: Any) -> str:
     try:
         asked = services.remediations.request(found.number, _BY, now)
     except RunbookNotFound as error:
+        why = services.library.why_not(found.runbook)
+        reason = one_line(f"{found.runbook} is broken and does nothing: {why}" if why else str(error), 300)
         if not found.pages:  # the grace before the first page is for a repair that will not come
-            services.lifecycle.escalate(found.number, _BY, now, to=found.level, reason=str(error))
-        return str(error)
+            services.lifecycle.escalate(found.number, _BY, now, to=found.level, reason=reason)
+        else:
+            services.remediations.evidence(found.number, reason, {}, _BY, now)
+        return reason
     except IllegalTransition as error:  # resolved a moment ago
         raise compat.SkipNow(str(error)) from error
     return f"asked for {asked.run_id}"

@@ -21,7 +21,7 @@ from incident_response.domain.errors import (
     Unknown,
 )
 from incident_response.domain.runbooks import RemediationState, Step, StepState
-from incident_response.service.running import Job
+from incident_response.service.job import Job
 
 from . import by_hand, compat, work
 

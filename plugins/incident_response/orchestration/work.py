@@ -9,7 +9,7 @@ from incident_response import bootstrap
 from incident_response.domain.errors import BadInput
 from incident_response.domain.incidents import Incident, number_of
 from incident_response.domain.runbooks import Remediation
-from incident_response.service.running import Job
+from incident_response.service.job import Job
 
 PROBLEM = "problem"  # XCom key: why a step ended red
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from incident_response.domain.actions import Kind
+from incident_response.http_fields import Address, Pattern, scalars
 from incident_response.http_statuses import Statuses
 from incident_response.lengths import Length
 
@@ -18,21 +17,6 @@ from .base import Parameters
 
 _LONGEST = timedelta(seconds=30)  # of all successes in a row: one look has to end
 _NO = timedelta()
-
-
-def _address(value: str | None) -> str | None:
-    if value is None:
-        return None
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or re.search(r"[\s\x00-\x1f]", value):
-        raise ValueError("is no address; write http://host:port/path or https://…")
-    if "@" in parts.netloc:
-        raise ValueError("holds a user or password; put them into an Airflow connection, name it as conn_id")
-    return value
 
 
 class SignalsQuiet(Parameters):
@@ -64,7 +48,7 @@ class CheckHttp(Parameters):
     kind: ClassVar[Kind] = Kind.CHECKS
     retries: ClassVar[int] = 0  # a success has to be one at the first try
 
-    url: Annotated[str | None, AfterValidator(_address)] = Field(
+    url: Address | None = Field(
         None, max_length=2000, description="http:// or https://, without user and password."
     )
     conn_id: str | None = Field(
@@ -77,10 +61,10 @@ class CheckHttp(Parameters):
         "", max_length=1000, pattern=r"^(/[^\s]*)?$", description="Behind that host: `/health`."
     )
     status: Statuses = Field(((200, 399),), description="200, 200..399, or a list of these.")
-    body: str | None = Field(
+    body: Pattern | None = Field(
         None, min_length=1, max_length=500, description="Regular expression found in the first 64 KiB."
     )
-    json_values: Mapping[str, Any] = Field(
+    json_values: Annotated[Mapping[str, Any], AfterValidator(scalars)] = Field(
         {}, alias="json", max_length=50, description="Dotted path → value: {scheduler.status: healthy}."
     )
     within: Length | None = Field(None, gt=_NO, le=_LONGEST, description="A slower answer is no success.")
@@ -88,23 +72,6 @@ class CheckHttp(Parameters):
     pause: Length = Field(timedelta(seconds=1), ge=_NO, le=_LONGEST, description="Between two of them.")
     verify: bool = Field(True, description="False: any certificate is accepted.")
     ca: str | None = Field(None, description="PEM file of the authority of an internal certificate.")
-
-    @field_validator("body")
-    @classmethod
-    def _compiles(cls, value: str | None) -> str | None:
-        try:
-            re.compile(value or "")
-        except re.error as error:
-            raise ValueError(f"is no regular expression: {error}") from None
-        return value
-
-    @field_validator("json_values")
-    @classmethod
-    def _scalars(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
-        for path, wanted in value.items():
-            if not (wanted is None or isinstance(wanted, (str, int, float, bool))):
-                raise ValueError(f"{path}: compare one value, {type(wanted).__name__} holds many; go deeper")
-        return value
 
     @model_validator(mode="after")
     def _addressed(self) -> CheckHttp:

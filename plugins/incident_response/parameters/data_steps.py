@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 
 from incident_response.domain.actions import Kind
 from incident_response.lengths import Length
-from incident_response.sql_text import bind_names, reading
+from incident_response.sql_text import all_bound, bind_names, reading
 
 from .base import Parameters
 from .calendars import Calendar
@@ -74,13 +74,7 @@ class DataMissing(Parameters):
         named = bind_names(self.present)
         if isinstance(self.expected, ExpectedKeys):
             named |= bind_names(self.expected.sql)
-        if unbound := sorted(named - given - own):
-            raise ValueError(
-                f"the SQL names :{unbound[0]}, `parameters` does not; add it, or write \\:{unbound[0]} "
-                "if the colon belongs to the text"
-            )
-        if unused := sorted(given - named):
-            raise ValueError(f"`parameters` has {unused[0]!r}, no SQL names :{unused[0]}; remove it")
+        all_bound(named - own, given - (named & own))
         return self
 
     @property

@@ -27,26 +27,28 @@ class Evidence:
     ) -> tuple[list[str], str]:
         """Keep them. Returns their names, and what to say about those that could not be kept.
 
-        Evidence never stops a repair.
+        Evidence never stops a repair; a store that is away holds it up once and not for each exhibit.
         """
         if not exhibits:
             return [], ""
         with self._store.read() as tx:
             used = sum(one.size for one in tx.exhibits(incident.number) if one.place)
         kept: list[KeptExhibit] = []
-        trouble = ""
+        trouble, away = "", False
         for number, exhibit in enumerate(exhibits, 1):
             content = clipped(Exhibit(exhibit.name, redact(exhibit.content), exhibit.media))
             safe = _STRANGE.sub("-", exhibit.name)[:100].strip("-.") or "exhibit"
             place = f"{incident.key}/{attempt}/{step}/{number:02}-{safe}"
             if used + len(content) > MOST_OF_INCIDENT:
                 place, trouble = "", f"; no more than {MOST_OF_INCIDENT} bytes of evidence are kept"
+            elif away:
+                place = ""
             else:
                 try:
                     self._shelf.keep(place, content)
                     used += len(content)
                 except EvidenceUnavailable as error:
-                    place, trouble = "", f"; evidence was not kept: {error}"
+                    place, trouble, away = "", f"; evidence was not kept: {error}", True
             kept.append(
                 KeptExhibit(
                     incident.number,

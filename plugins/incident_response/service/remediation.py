@@ -247,15 +247,20 @@ class Remediations:
         """Claim an effect before trying it.
 
         None: try it; `begun`: an earlier try was cut off; `done`: it happened. Raises Refused when `attempt`
-        is at work no more: a worker that was frozen for longer than its lease must not act when it wakes up.
+        is at work no more.
         """
         with self._store.transaction() as tx:
             if attempt is not None:
                 _, remediation = self._find_attempt(tx, number, attempt)
-                if remediation.state is not RemediationState.RUNNING:
-                    said = f"{remediation.run_id} is {remediation.state.value}: {remediation.reason}"
-                    raise Refused(f"{said}; nothing more is changed")
+                _must_work(tx, number, remediation, now)
             return tx.begin_effect(key, number, by, now)
+
+    def must_work(self, number: int, attempt: int, now: datetime) -> None:
+        """Raises Refused when this attempt is at work no more: a worker that was frozen for longer than its
+        lease must not act when it wakes up, whether the clock has noticed it or not.
+        """
+        with self._store.read() as tx:
+            _must_work(tx, number, self._attempt(tx, number, attempt), now)
 
     def end_effect(
         self,
@@ -361,6 +366,19 @@ class Remediations:
                 "`python -m incident_response doctor` says what is wrong with it"
             )
         return found
+
+
+def _must_work(tx: Transaction, number: int, remediation: Remediation, now: datetime) -> None:
+    run_id = remediation.run_id
+    if remediation.state is not RemediationState.RUNNING:
+        said = f"{run_id} is {remediation.state.value}: {remediation.reason}"
+        raise Refused(f"{said}; nothing more is changed")
+    lease = tx.lease(remediation.target)
+    if lease is None or (lease.incident, lease.attempt) != (number, remediation.attempt):
+        raise Refused(f"expired lease: {run_id} has {remediation.target} no more; nothing more is changed")
+    if lease.expires_at <= now:
+        until = f"{lease.expires_at:%H:%M:%S} UTC"
+        raise Refused(f"expired lease: {run_id} gave no sign of life until {until}; nothing more is changed")
 
 
 def _known(runbook: Runbook, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from incident_response.domain.runbooks import Phase, StepResult
 
 from .groups import again
 from .intake import Intake
+from .job import PLAN, Job
 from .remediation import Remediations
-from .running import PLAN, Job, Running
+from .running import Running
 
 _FIELDS = ("severity", "scenario", "service", "rule", "level", "runbook", "title")
 _BY = "system:replay"

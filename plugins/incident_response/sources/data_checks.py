@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal
-from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from incident_response.lengths import Length
-from incident_response.sql_text import bind_names, reading
+from incident_response.sql_text import all_bound, bind_names, reading
+from incident_response.zones import Zone
 
 from .base import Entry, Name
 
@@ -44,14 +44,7 @@ class Check(Entry):
 
     @model_validator(mode="after")
     def _bound(self) -> Check:
-        named, given = bind_names(self.sql), frozenset(self.parameters)
-        if missing := sorted(named - given):
-            raise ValueError(
-                f"the SQL names :{missing[0]}, `parameters` does not; add it, or write \\:{missing[0]} "
-                "if the colon belongs to the text"
-            )
-        if unused := sorted(given - named):
-            raise ValueError(f"`parameters` has {unused[0]!r}, the SQL does not name :{unused[0]}; remove it")
+        all_bound(bind_names(self.sql), frozenset(self.parameters))
         return self
 
     @property
@@ -69,16 +62,7 @@ class Freshness(Check):
     fail_after: Length = Field(timedelta(hours=24), description="Older is red.")
     warn: bool = Field(False, description="True: yellow fires, too.")
     critical: bool = Field(False, description="True: no row at all is MissingDataInCriticalTable.")
-    zone: str = Field("UTC", description="IANA zone of timestamps that have none.")
-
-    @field_validator("zone")
-    @classmethod
-    def _known(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (OSError, ValueError, KeyError):
-            raise ValueError(f"{zone!r} is no IANA zone; write for example Europe/Stockholm") from None
-        return zone
+    zone: Zone = Field("UTC", description="IANA zone of timestamps that have none.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Freshness:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from incident_response.http_fields import Address, Pattern, scalars
 from incident_response.http_statuses import Statuses
 from incident_response.lengths import Length
 
@@ -23,7 +23,7 @@ class HttpTarget(Entry):
     """One address, and what a healthy answer of it looks like."""
 
     service: str = Field(min_length=1, max_length=100, description="What people call it.")
-    url: str = Field(max_length=2000, description="http:// or https://, without user and password.")
+    url: Address = Field(max_length=2000, description="http:// or https://, without user and password.")
     component: Component = Field("api", description="The part of the platform it belongs to.")
     expect_status: Statuses = Field(((200, 399),), description="200, 200..399, or a list of these.")
     follow_redirects: bool = Field(
@@ -32,10 +32,10 @@ class HttpTarget(Entry):
     within: Length | None = Field(
         None, gt=timedelta(), description="A healthy answer that takes longer is slow. Default: not judged."
     )
-    body: str | None = Field(
+    body: Pattern | None = Field(
         None, min_length=1, max_length=500, description="Regular expression found in the first 64 KiB."
     )
-    json_values: Mapping[str, JsonValue] = Field(
+    json_values: Annotated[Mapping[str, JsonValue], AfterValidator(scalars)] = Field(
         {}, alias="json", max_length=50, description="Dotted path → value: {scheduler.status: healthy}."
     )
     failures: int = Field(2, ge=1, le=100, description="Failed looks in a row before it fires.")
@@ -53,39 +53,6 @@ class HttpTarget(Entry):
     conn_id: str | None = Field(
         None, min_length=1, description="Connection with login and password (basic) or a password (bearer)."
     )
-
-    @field_validator("url")
-    @classmethod
-    def _usable(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            usable = False
-        if not usable or re.search(r"[\s\x00-\x1f]", value):
-            raise ValueError("is no address; write http://host:port/path or https://…")
-        if "@" in parts.netloc:
-            raise ValueError(
-                "holds a user or password; put them into an Airflow connection, name it as conn_id"
-            )
-        return value
-
-    @field_validator("body")
-    @classmethod
-    def _compiles(cls, value: str | None) -> str | None:
-        try:
-            re.compile(value or "")
-        except re.error as error:
-            raise ValueError(f"is no regular expression: {error}") from None
-        return value
-
-    @field_validator("json_values")
-    @classmethod
-    def _scalars(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
-        for path, wanted in value.items():
-            if not (wanted is None or isinstance(wanted, (str, int, float, bool))):
-                raise ValueError(f"{path}: compare one value, {type(wanted).__name__} holds many; go deeper")
-        return value
 
     @property
     def follows(self) -> bool:

@@ -10,23 +10,31 @@ from urllib.parse import quote
 
 import pytest
 
+from incident_response import bootstrap
 from incident_response.actions.kit import Kit
 from incident_response.airflow_api import AirflowApi
 from incident_response.detectors.dag_edges import edges
+from incident_response.domain.actions import Kind
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import AirflowRefused, Refused
 from incident_response.domain.ports import Sighting
+from incident_response.domain.runbooks import Remediation, RemediationState
 from incident_response.domain.services import Service, ServiceMap
+from incident_response.parameters.registry import MODELS
 from tests.conftest import AirflowPool
 from tests.support import acting, scenes
 from tests.support.acting import Step
 from tests.support.airflow import Airflow
+from tests.support.traces import traces
 from tests.support.waiting import wait_for
+from tests.support.walking_runbook import Ground, Site
 
 pytestmark = [pytest.mark.integration, pytest.mark.calm]
 
 DAGS = Path(__file__).parent / "dags"
 RUN = "manual__2026-03-02T02:00:00+00:00"  # the characters that have to be quoted
+RECOVERY = "runbooks/dag-failure-recovery.yaml"
+TRACED = ("broken_code", "chronic", "sleeper", "producer", "consumer", "waiter", "bystander")
 LOGICAL = "2026-03-02T02:00:00Z"
 
 
@@ -53,6 +61,14 @@ def airflow(airflow_pool: AirflowPool) -> Iterator[Airflow]:
 def api(airflow: Airflow) -> AirflowApi:
     """With the rights that the documentation asks for."""
     return AirflowApi(lambda: Connection(host=airflow.url, login="op", password="op"))
+
+
+@pytest.fixture
+def ground(airflow: Airflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
+    """The shipped files, and this Airflow."""
+    monkeypatch.setattr(bootstrap, "kill_variable", lambda: None)
+    login = Connection(host=airflow.url, login="op", password="op")
+    return Ground.new(tmp_path, {"incident_response_api": login})
 
 
 @pytest.fixture
@@ -356,7 +372,71 @@ def test_one_without_anything_downstream_lets_its_run_end_well(
 _INSTANCE = ("task_id", "map_index", "try_number", "state")
 
 
-def test_a_paused_or_deleted_dag_is_refused(airflow: Airflow, api: AirflowApi, kit: Kit) -> None:
+def test_plans_leave_no_trace(airflow: Airflow, api: AirflowApi, kit: Kit) -> None:
+    """All that change something are planned: Airflow's audit log, runs, tasks and switches stay as they are.
+
+    What is done afterwards is in the same log, so it would have been seen.
+    """
+    for dag_id, run_id in (("broken_code", RUN), ("chronic", f"{RUN}-1"), ("chronic", f"{RUN}-2")):
+        airflow.wait_run(dag_id, run_id, ["failed", "success"])
+    frozen = f"{RUN}-planned"
+    airflow.trigger("sleeper", run_id=frozen)
+    wait_for(lambda: instances(api, "sleeper", frozen).get("sleep") == "running", "sleep runs")
+    edged = acting.kit(api, ServiceMap([Service("energy", depends_on=("producer",))], edges(api)))
+    broken, limits = diagnose(kit, "broken_code"), {"older_than": "1 s", "silent_for": "0.5 s"}
+    stuck = Step(kit, "airflow.mark_stuck_failed", **limits).after(
+        **diagnose(kit, "sleeper", run_id=frozen, stuck_after="1 s")
+    )
+    chronic = diagnose(kit, "chronic", run_id=f"{RUN}-2")
+    wait_for(stuck.plan, "its log is silent")
+    switch = Step(kit, "airflow.set_switch", name="switch_traces", value="off")
+    steps = [
+        stuck,
+        switch,
+        Step(kit, "airflow.clear_failed").after(**broken),
+        Step(kit, "airflow.rerun").after(**broken),
+        Step(kit, "airflow.pause", dags=["bystander"]),
+        Step(kit, "airflow.unpause", dags=["bystander"]),
+        Step(edged, "airflow.pause", [failed("producer")], consumers=True),
+        Step(kit, "airflow.quarantine", runs=2).after(**chronic),
+    ]
+    ours = {name: model for name, model in MODELS.items() if name.startswith("airflow.")}
+    assert {step.action for step in steps} == {n for n, model in ours.items() if model.kind is Kind.CHANGES}
+    before = traces(api, "op", *TRACED)
+
+    planned = [step.plan() for step in steps]
+
+    assert traces(api, "op", *TRACED) == before
+    assert sum(bool(plan) for plan in planned) >= 6
+    done = switch.apply(planned[1][0])
+    after = traces(api, "op", *TRACED)
+    assert len(after["log"]) > len(before["log"])
+    assert after["variables"] == {**before["variables"], "switch_traces": "off"}
+    switch.undo(planned[1][0], done)
+    stuck.apply(planned[0][0])
+
+
+def test_a_dry_run_of_the_shipped_runbook_leaves_no_trace(
+    airflow: Airflow, api: AirflowApi, ground: Ground
+) -> None:
+    """From the signal to the refusal: its plan is in the timeline, a person is paged, nothing has moved."""
+    airflow.wait_run("broken_code", RUN, ["failed"])
+    ground.edit(RECOVERY, mode="dry_run")
+    site = Site(ground)
+    before = traces(api, "op", "broken_code")
+    number = recovery(site, "broken_code")
+
+    end = site.walk(number)
+
+    assert traces(api, "op", "broken_code") == before
+    assert end.reason.startswith("dry run: "), site.text(number)
+    assert "Plan: clear: Clear" in site.text(number), site.text(number)
+    told(site, number, end)
+
+
+def test_a_paused_or_deleted_dag_is_refused(
+    airflow: Airflow, api: AirflowApi, kit: Kit, ground: Ground
+) -> None:
     """Cleared tasks would wait for ever, and the run would never end."""
     airflow.wait_run("short_lived", RUN, ["failed"])
     found = diagnose(kit, "short_lived")
@@ -379,12 +459,37 @@ def test_a_paused_or_deleted_dag_is_refused(airflow: Airflow, api: AirflowApi, k
         with pytest.raises(Refused, match="put its file back"):
             call()
     assert instances(api, "short_lived") == {"fail": "failed"}
+    site = Site(ground)
+    before = traces(api, "op", "short_lived")
+    number = recovery(site, "short_lived")
+    told(site, number, site.walk(number), "put its file back")
+    assert traces(api, "op", "short_lived") == before
+
     airflow.request("DELETE", "/api/v2/dags/short_lived").raise_for_status()
+    site = Site(ground)
+    before = traces(api, "op")
+    number = recovery(site, "short_lived")
+    told(site, number, site.walk(number), "does not exist in Airflow any more")
+    assert traces(api, "op") == before
     assert "dag_missing" in diagnose(kit, "short_lived")["diagnose"]["causes"]
     with pytest.raises(Refused, match="does not exist in Airflow any more"):
         clear.plan()
     assert clear.happened(planned) is None
     assert Step(kit, "airflow.runs_green").after(**found).look().proven is False
+
+
+def recovery(site: Site, dag_id: str) -> int:
+    """An incident about its failed run."""
+    labels = {"dag_id": dag_id, "run_id": RUN}
+    return site.alert("airflow_runs", "AirflowDAGRunFailed", dag_id, **labels)
+
+
+def told(site: Site, number: int, end: Remediation, reason: str = "") -> None:
+    """Refused: a person was paged and reads why; nothing was changed."""
+    assert end.state is RemediationState.REFUSED, site.text(number)
+    assert reason in end.reason
+    assert f"refused: {end.reason}" in site.text(number)
+    assert (site.incident(number).pages, site.effects(number)) == (1, [])
 
 
 def test_airflow_itself_is_well(kit: Kit) -> None:

@@ -14,6 +14,7 @@ import psycopg2
 import pytest
 from sqlalchemy.engine import make_url
 
+from incident_response import bootstrap
 from incident_response.actions.check_signals import Quiet
 from incident_response.actions.data_backfill import Backfill
 from incident_response.actions.data_ingest import Ingest
@@ -36,13 +37,16 @@ from tests.support.airflow import Airflow
 from tests.support.lookout import Lookout
 from tests.support.postgres import PostgresServer
 from tests.support.scenes import incident, scene
+from tests.support.traces import traces
 from tests.support.waiting import wait_for
+from tests.support.walking_runbook import Ground, Site
 
 pytestmark = [pytest.mark.integration, pytest.mark.calm, pytest.mark.timeout(240)]
 
 _numbers = itertools.count(42)  # of incidents: a second try of a test has runs of its own
 NOW = datetime(2025, 3, 31, 9, tzinfo=timezone.utc)
 LOG = "meta_ingestion_log"
+ELECTRICITY = "fact_electricity_timeseries"
 TABLE = f"CREATE TABLE {LOG} (source_name text, ingestion_date date, status text, run_id text)"
 MISSING = ["2025-03-10", "2025-03-11", "2025-03-13"]
 PRESENT = (
@@ -131,6 +135,10 @@ class Place:
         for run_id in self.runs(dag_id):
             path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}"
             self.airflow.request("DELETE", path).raise_for_status()
+
+    def ended(self, dag_id: str) -> bool:
+        """It has run, and nothing of it is under way."""
+        return {run["state"] for run in self.runs(dag_id).values()} == {"success"}
 
     def runs(self, dag_id: str, prefix: str = "") -> dict[str, dict[str, Any]]:
         """The runs that Airflow has."""
@@ -281,6 +289,47 @@ def test_what_would_never_run_is_refused_and_nothing_is_started(place: Place) ->
         Backfill(place.kit).plan(place.scene("data.backfill", dag_id="ingests_by_conf"))
     assert place.runs("ingests_paused") == {}
     assert place.runs("ingests_by_conf", runs) == {}
+
+
+def test_plans_and_a_dry_run_of_the_shipped_runbook_leave_no_trace(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ingesting and backfilling are planned: Airflow's audit log, runs and backfills stay as they are."""
+    place.empty()
+    place.missing()
+    place.airflow.unpause("ingests_daily")
+    wait_for(lambda: place.ended("ingests_daily"), "the run of its own schedule", 60)
+    monkeypatch.setattr(bootstrap, "kill_variable", lambda: None)
+    login = place.airflow.login
+    api = Connection(place.airflow.url, login.user, login.password)
+    ground = Ground.new(tmp_path, {"lianel_energy_db": place.database, "incident_response_api": api})
+    ground.edit("runbooks/data-quality-issues.yaml", mode="dry_run")
+    place.run(f"CREATE TABLE IF NOT EXISTS {ELECTRICITY} (timestamp_utc timestamp)")
+    place.run(
+        f"INSERT INTO {ELECTRICITY} SELECT now() - n * interval '1 day' FROM generate_series(-1, 40) n "
+        "WHERE n NOT IN (4, 5, 9)"
+    )
+    site = Site(ground)
+    number = site.alert("data_quality", "MissingDataInCriticalTable", ELECTRICITY, table=ELECTRICITY)
+    asked = place.scene("data.ingest", dag_id="ingests_by_conf")
+    dated = place.scene("data.backfill", dag_id="ingests_daily", most=50, from_step="missing")
+
+    def seen() -> dict[str, Any]:
+        return traces(place.kit.airflow, login.user, "ingests_by_conf", "ingests_daily")
+
+    before = seen()
+    assert len(Ingest(place.kit).plan(asked)) == 3
+    with pytest.raises(Refused, match="which are not missing"):
+        Backfill(place.kit).plan(dated)
+    place.found["missing"] = {"missing": MISSING[:2], "count": 2, "every": "day", "zone": "UTC"}
+    assert len(Backfill(place.kit).plan(dated)) == 1
+
+    end = site.walk(number, dag_id="ingests_by_conf")
+
+    assert seen() == before
+    assert end.reason.startswith("dry run: "), site.text(number)
+    assert site.text(number).count("Trigger ingests_by_conf for ") == 3
+    assert (site.incident(number).pages, site.effects(number)) == (1, [])
 
 
 def test_a_backfill_runs_exactly_the_missing_dates(place: Place) -> None:

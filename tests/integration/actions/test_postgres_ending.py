@@ -13,11 +13,14 @@ from typing import Any
 import psycopg2
 import pytest
 
+from incident_response.clients.postgres_session import NoAnswer, Session
+from incident_response.domain.connections import Connection
 from incident_response.domain.errors import Refused, SourceUnavailable
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import wait_for
 
 from .postgres_under_test import (
+    DATABASE,
     SECRET,
     Background,
     Stage,
@@ -58,6 +61,18 @@ def sessions(postgres: PostgresServer) -> Iterator[Any]:
     """Opens sessions that are closed after the test."""
     with ExitStack() as opened:
         yield lambda *arguments: opened.enter_context(closing(session(postgres, *arguments)))
+
+
+def test_nothing_is_sent_when_no_time_is_left(postgres: PostgresServer, sessions: Any) -> None:
+    """A worker that was frozen between its login and its statement."""
+    spared = sessions("app", "web").get_backend_pid()
+    login = Connection("127.0.0.1", "postgres", SECRET, postgres.port, DATABASE, conn_type="postgres")
+    with closing(Session(login, 0.5, "test")) as link:
+        time.sleep(0.6)
+        with pytest.raises(NoAnswer, match="no answer within"):
+            link.ask("SELECT pg_terminate_backend(%(pid)s)", {"pid": spared})
+    time.sleep(0.2)
+    assert alive(postgres, spared)
 
 
 def test_a_table_that_an_idle_transaction_blocks_is_freed(

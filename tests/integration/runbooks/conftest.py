@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,7 +21,8 @@ from tests.integration.actions.postgres_under_test import DATABASE, SECRET, serv
 from tests.support import REPOSITORY
 from tests.support.docker_engine import DockerEngine
 from tests.support.postgres import PostgresServer
-from tests.support.walking_runbook import Ground, Site, in_child
+from tests.support.waiting import wait_for
+from tests.support.walking_runbook import Ground, Site, in_child, in_frozen_child
 
 SERVICES = """
 version: 1
@@ -147,6 +148,26 @@ class Children:
         child.join(60)
         try:
             assert child.exitcode == (-signal.SIGKILL if moment else 0)
+        finally:
+            child.kill()
+            child.join()
+
+    @contextmanager
+    def frozen(
+        self, ground: Ground, number: int, run_id: str, step: str, moment: str, lease: float
+    ) -> Iterator[None]:
+        """One that is frozen at that moment of that step; it goes on to its end when this is left."""
+        child = self.context.Process(
+            target=in_frozen_child, args=(ground, number, run_id, step, moment, lease)
+        )
+        child.start()
+        try:
+            status = Path(f"/proc/{child.pid}/stat")
+            wait_for(lambda: status.read_text().rsplit(")", 1)[1].split()[0] == "T", "it is frozen", 30)
+            yield
+            os.kill(child.pid, signal.SIGCONT)
+            child.join(30)
+            assert child.exitcode == 0
         finally:
             child.kill()
             child.join()

@@ -44,9 +44,9 @@ def durable(ground: Ground) -> Site:
     return Site(ground, ground.services().store)
 
 
-def crash_and_go_on(site: Site, children: Children, number: int, step: str, moment: str) -> str:
+def crash_and_go_on(site: Site, children: Children, number: int, step: str, moment: str, **asked: str) -> str:
     """The run's id."""
-    run_id = site.ask(number)
+    run_id = site.ask(number, **asked)
     children.walk(site.ground, number, run_id, step, moment)
     children.walk(site.ground, number, run_id)
     return run_id
@@ -56,6 +56,7 @@ def end(site: Site, number: int, run_id: str) -> tuple[RemediationState, Status]
     job = site.services.running.job(number, run_id)
     assert job is not None
     assert not [result for result in job.results.values() if result.state is StepState.RUNNING]
+    assert not site.services.automation.leases()
     return job.remediation.state, site.incident(number).status
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ from .test_healing import INSERT, quick
 pytestmark = pytest.mark.integration
 
 SERVICE, DATABASE = "runbooks/service-restart.yaml", "runbooks/database-maintenance.yaml"
+QUALITY = "runbooks/data-quality-issues.yaml"
 AGAIN = {"cooldown": "0 s"}
 
 
@@ -209,6 +211,40 @@ def test_a_database_that_is_not_configured(
     refused(site, number, "not configured: ")
     assert "lianel_energy_db" in site.text(number)
     assert pids(postgres) == before
+
+
+@pytest.mark.parametrize("unbound", ["a value", "a statement"])
+def test_a_sql_that_is_not_bound(
+    postgres: PostgresServer, ground: Ground, monkeypatch: pytest.MonkeyPatch, unbound: str
+) -> None:
+    """Such a file is no runbook: it is not even asked for, and the line that is wrong is in the timeline."""
+    from incident_response.orchestration import response  # Airflow takes its time
+
+    path = ground.folder / "include" / QUALITY
+    text = path.read_text()
+    bad = {
+        "a value": text.replace("< :until", "< :until AND country = :country"),
+        "a statement": text.replace("< :until", "< :until; DROP TABLE fact_energy_annual"),
+    }[unbound]
+    assert bad != text
+    path.write_text(bad)
+    site = Site(ground)
+    monkeypatch.setattr(bootstrap, "services", lambda: site.services)
+    table = "fact_electricity_timeseries"
+    number = site.alert("data_quality", "MissingDataInCriticalTable", table, table=table)
+    assert site.incident(number).runbook == "data-quality-issues"
+    before = pids(postgres)
+
+    said = response.triage(run_id=f"INC-{number}", dag_run=SimpleNamespace(conf={"incident": number}))
+
+    assert {"a value": "the SQL names :country", "a statement": "must be one statement"}[unbound] in said
+    assert "data-quality-issues.yaml:" in said
+    assert said in site.text(number)
+    assert site.incident(number).pages == 1
+    with site.services.store.read() as tx:
+        assert tx.remediations(number) == []
+    assert pids(postgres) == before
+    assert sql(postgres, "SELECT count(*) FROM fact_energy_annual") is not None
 
 
 def test_a_blocker_that_has_written(

@@ -41,7 +41,7 @@ class TestSql:
                 {"expected": {"sql": "SELECT 1"}, "present": "SELECT d FROM t WHERE d > :since"},
                 "names :since",
             ),
-            ({"parameters": {"country": "SE"}}, "no SQL names :country"),
+            ({"parameters": {"country": "SE"}}, "the SQL does not name :country"),
             ({"expected": {"sql": "SELECT 1", "from": "today"}}, "Extra inputs"),
             ({"expected": {"from": "soon"}}, "is no moment"),
             ({"expected": {"every": "decade"}}, "'hour', 'day', 'week' or 'month'"),

@@ -12,6 +12,32 @@ from incident_response.service.evidence import Evidence
 from tests.support.house import House, failed
 
 
+def test_a_store_that_is_away_is_asked_once() -> None:
+    """A bucket that does not answer takes half a minute to say so; a repair waits for it."""
+    house = House()
+    (receipt,) = house.intake.receive([failed()], house.now)
+    assert receipt.incident
+    asked: list[str] = []
+
+    def away(place: str, content: bytes) -> None:
+        asked.append(place)
+        raise EvidenceUnavailable("the bucket is away")
+
+    house.shelf.keep = away  # type: ignore[method-assign]
+    exhibits = [Exhibit(f"{name}.log", "x") for name in "abc"]
+    kept, said = Evidence(house.store, house.shelf).keep(
+        house.incident(receipt.incident), 1, "look", exhibits, house.now
+    )
+    assert (kept, said) == ([], "; evidence was not kept: the bucket is away")
+    assert len(asked) == 1
+    with house.store.read() as tx:
+        assert [(one.name, one.place) for one in tx.exhibits(receipt.incident)] == [
+            ("a.log", ""),
+            ("b.log", ""),
+            ("c.log", ""),
+        ]
+
+
 def test_the_files_of_pruned_incidents_are_dropped_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """When they cannot be, the store keeps their places."""
     house = House()

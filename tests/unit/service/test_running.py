@@ -15,7 +15,7 @@ from incident_response.domain.incidents import Status
 from incident_response.domain.runbooks import Mode, Phase, RemediationState, Runbook, Step, StepState
 from incident_response.domain.severities import Severity
 from incident_response.domain.signals import Signal
-from incident_response.service.running import Job
+from incident_response.service.job import Job
 from tests.support.house import House
 
 
@@ -524,6 +524,17 @@ def test_a_lease_that_runs_out_is_unknown_and_goes_to_a_person() -> None:
     assert late.remediation.state is RemediationState.RUNNING
 
 
+def test_a_target_whose_lease_ran_out_is_left_alone_until_a_person_knows() -> None:
+    """The clock has not ticked yet."""
+    site = Site()
+    for name in ("see", "plan", "guard"):
+        site.step(name)
+    site.house.now += timedelta(minutes=16)
+    site.ask()
+    refused(site, "expired lease")
+    assert "attempt 1 of INC-1 gave no sign of life until" in site.text
+
+
 def test_signs_of_life_keep_the_lease() -> None:
     """A check that takes long is one."""
     site = Site()
@@ -581,14 +592,47 @@ def test_who_is_asked_is_paged_and_silence_goes_one_level_up() -> None:
     assert not site.world.done
 
 
-def test_a_worker_that_wakes_up_after_its_lease_changes_nothing() -> None:
-    """It still believes that it is at work; a person was told long ago that nobody knows."""
+@pytest.mark.parametrize("ticks", [True, False])
+def test_a_worker_that_wakes_up_after_its_lease_changes_nothing(ticks: bool) -> None:
+    """It still believes that it is at work; whether the clock has told a person by then or not."""
     site = Site()
     for name in ("see", "plan", "guard"):
         site.step(name)
     frozen, step = site.job, site.job.runbook.step("restart")
     assert step
-    site.house.later(minutes=16)
+    if ticks:
+        site.house.later(minutes=16)
+    else:
+        site.house.now += timedelta(minutes=16)
     with pytest.raises(Refused, match="nothing more is changed"):
         site.house.running.act(frozen, step, lambda: site.house.now)
     assert not site.world.done
+    assert site.conclude() is RemediationState.UNKNOWN
+    assert site.house.incident(site.number).level > 1
+
+
+def test_a_worker_that_was_frozen_behind_its_claim_changes_nothing() -> None:
+    """The time that passed since is counted."""
+    site = Site()
+    for name in ("see", "plan", "guard"):
+        site.step(name)
+    step = site.job.runbook.step("restart")
+    assert step
+    at = iter([site.house.now] * 3)  # of the step, the sign of life, the claim
+    late = site.house.now + timedelta(minutes=16)
+    with pytest.raises(Refused, match=r"expired lease: .* gave no sign of life"):
+        site.house.running.act(site.job, step, lambda: next(at, late))
+    assert not site.world.done
+    assert site.conclude() is RemediationState.UNKNOWN
+
+
+def test_what_was_contained_is_not_taken_back_after_the_lease() -> None:
+    """Somebody else may rely on it by now."""
+    site = Site()
+    site.causes = ("down", "spreads")
+    for name in ("see", "plan", "guard", "pause", "restart", "verify_restart"):
+        site.step(name)
+    site.house.now += timedelta(minutes=16)
+    with pytest.raises(Refused, match="nothing more is changed"):
+        site.step("resume")
+    assert not [done for done in site.world.done if done.startswith("undo")]

@@ -18,7 +18,7 @@ from incident_response.domain.runbooks import Remediation, Runbook, StepResult
 from incident_response.domain.signals import Signal
 from incident_response.domain.timeline import EventKind, TimelineEvent
 from incident_response.domain.timers import Firing, TimerKind
-from incident_response.service.running import PLAN
+from incident_response.service.job import PLAN
 
 from .due import Due, due
 from .facts import Entry, entries
