@@ -11,12 +11,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from incident_response.domain.errors import BadInput, PolicyError
 
 _Path = tuple[str | int, ...]
+# libyaml where it is there: every task of a runbook reads the files, and Python takes ten times as long.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Model(BaseModel):
     """Base of all file models: unknown fields are errors, because a typo must not be silence."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)  # most processes use few
 
 
 AnyModel = TypeVar("AnyModel", bound=Model)
@@ -40,8 +42,9 @@ def read(path: Path, model: type[AnyModel]) -> AnyModel:
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyError(f"cannot be read: {error}", file=str(path), line=1) from error
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        content = loader.construct_document(node) if node is not None else None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise PolicyError(f"is no valid YAML: {error.problem}", file=str(path), line=line) from error
@@ -84,7 +87,7 @@ def _where(found: _Path, content: Any) -> _Path:
 def located(path: Path, field: str, problem: BadInput) -> PolicyError:
     """A domain error, with the file and line of the top-level `field` it came from."""
     try:
-        lines = _lines(yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader))
+        lines = _lines(yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader))
     except (OSError, yaml.YAMLError):
         lines = {}
     where = tuple(int(part) if part.isdigit() else part for part in field.split("."))

@@ -15,7 +15,7 @@ class Parameters(BaseModel):
     The docstring of a subclass is the action's documentation: one line, then details.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)  # a task uses one of fifty
 
     action: ClassVar[str]  # `docker.restart`
     kind: ClassVar[Kind]
