@@ -16,7 +16,7 @@ from tests.support.airflow import HARNESS, Airflow
 from tests.support.airflow_config import LOGINS
 from tests.support.browser import chromium, log_in, open_plugin_page
 
-pytestmark = [pytest.mark.integration, pytest.mark.browser]
+pytestmark = [pytest.mark.integration, pytest.mark.browser, pytest.mark.calm]
 
 
 @pytest.fixture
