@@ -48,7 +48,7 @@ ifeq ($(AIRFLOW)$(PYTEST)$(filter-out tests,$(TESTS)),)
 	@scripts/test-all $(SUPPORTED)
 else
 	@for version in $(MANY); do echo "== tests on Airflow $$version"; \
-	    .venv/airflow-$$version/bin/python -m pytest $(TESTS) $(PYTEST) || exit; done
+	    .venv/airflow-$$version/bin/python -m pytest -m "not bucket" $(TESTS) $(PYTEST) || exit; done
 endif
 
 # What tests need that is no Python package.

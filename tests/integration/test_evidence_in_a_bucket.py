@@ -1,7 +1,7 @@
 """Evidence in a bucket: by its URL, through Airflow's ObjectStoragePath, over HTTP.
 
-Needs Airflow's provider for S3 and a server that speaks its protocol: `pip install
-"apache-airflow-providers-amazon[s3fs]" "moto[s3]" flask flask-cors`. Skipped where they are not installed.
+Runs in an environment of its own, made by `scripts/bucket-env`: with Airflow's provider for S3, and a server
+that speaks its protocol.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ from incident_response.service.evidence import Evidence
 from tests.support.house import House, failed
 from tests.support.processes import free_port
 
-pytestmark = pytest.mark.integration
-for _needed in ("s3fs", "airflow.providers.amazon.aws.fs.s3", "moto.server"):
-    pytest.importorskip(_needed)
+pytestmark = [pytest.mark.integration, pytest.mark.bucket]
 
 SECRET = "hunter2"
 PLACE = "INC-1/1/look/01-a.log"

@@ -188,8 +188,8 @@ class Site:
         if answered in self.house.story(number):
             return ""
         path = self.house.until("the question", asked, LONG)
-        # A person takes a moment. When the answer comes before the scheduler knows that the task waits, it takes
-        # the task for a killed one and tries it again: right, too, but then nobody was killed in resuming.
+        # A person takes a moment. When the answer comes before the scheduler knows that the task waits, it
+        # takes the task for a killed one and tries again: right, too, but nobody was killed in resuming.
         time.sleep(2)
         return path
 
