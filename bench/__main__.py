@@ -1,4 +1,4 @@
-"""python -m bench [--quick] [intake|hooks|tick]: measure, print a table, write bench/results.json.
+"""python -m bench [--quick] [intake|hooks|tick|repair]: measure, print a table, write bench/results.json.
 
 What was not measured keeps its figures.
 """
@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import REPOSITORY, hooks, intake, tick
+from bench import REPOSITORY, hooks, intake, repair, tick
 from bench.measure import Figure, table
 from tests.support.postgres import PostgresServer
 
-_PARTS = ("intake", "hooks", "tick")
+_PARTS = ("intake", "hooks", "tick", "repair")
 
 
 @contextmanager
@@ -50,6 +50,8 @@ def main() -> int:
                 figures += hooks.figures(database, url_of("hooks"), folder / database, max(3, rounds // 4))
             if "tick" in parts:
                 figures += tick.figures(database, url_of, rounds)
+        if "repair" in parts:
+            figures += repair.figures(folder / "repair", max(2, rounds // 8))
     print(table(figures))
     results = REPOSITORY / "bench" / "results.json"
     others = [old for old in json.loads(results.read_text()) if not old["name"].startswith(parts)]
