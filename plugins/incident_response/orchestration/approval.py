@@ -64,8 +64,11 @@ class ApproveOperator(RunbookOperator, HITLOperator):
 
     def _given(self, job: Job) -> Mapping[str, Any] | None:
         """What was answered to an earlier try of this task, whose worker died before it could take it."""
-        if APPROVE not in job.results:
+        asked = job.results.get(APPROVE)
+        if asked is None:
             return None
+        if asked.data.get("approved") is True:
+            return {}  # on the page, or taken before it died: nobody is asked again, nor is Airflow
         path = approval_path(job.remediation.runbook, job.remediation.run_id)
         try:
             found = bootstrap.services().airflow.get(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from airflow.sdk import BaseOperator, TriggerRule
@@ -25,9 +26,9 @@ class WaitingSensor(BaseOperator):
     ui_color = "#e8f1fa"
 
     def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault(
-            "retries", 0
-        )  # a trigger goes on by itself; what ends it does not change by repeating
+        if self.starts_in_triggerer:
+            # A trigger goes on by itself; what ends it does not change by repeating.
+            kwargs.setdefault("retries", 0)
         super().__init__(**kwargs)
         if self.starts_in_triggerer:
             path = f"{self.trigger_class.__module__}.{self.trigger_class.__qualname__}"
@@ -86,12 +87,15 @@ class _RunbookSensor(_IncidentSensor):
     trigger_class = triggers.CheckTrigger
     # Runbooks have a form. On 3.3.2 a form value that does not fit, in a DAG whose sensors start in the
     # triggerer, kills the whole triggerer, and again after each restart.
+    # They start in a worker, which may be lost before they wait: then their next try looks again.
     starts_in_triggerer = False
     template_fields = ("incident", "run_id")
 
     def __init__(self, *, run_id: str = "{{ run_id }}", **kwargs: Any) -> None:
         self.run_id = run_id
         kwargs.setdefault("trigger_rule", TriggerRule.NONE_FAILED)
+        # Soon: what has failed for good is asked for once more on 3.3, and a person waits for the page.
+        kwargs.setdefault("retry_delay", timedelta(seconds=1))
         super().__init__(**kwargs)
 
     def execute(self, context: Any) -> None:
