@@ -201,10 +201,12 @@ def deploy(
     dags: Sequence[Path] = (),
     sources: Sequence[Mapping[str, Any]] | None = None,
     runbook: Mapping[str, Any] | None = None,
+    adapt: Callable[[Path], None] = lambda include: None,
 ) -> Iterator[Deployment]:
     """Start it; wait until our DAGs are there and the clock ticks. A proxy stands before Airflow's API.
 
-    `sources` take the place of those of detectors.yaml, `runbook` of fields of dag-failure-recovery.
+    `sources` take the place of those of detectors.yaml, `runbook` of fields of dag-failure-recovery; `adapt`
+    may change any other file of include/ before the start.
     """
     include = make_include(folder / "policy-of-the-test", **(policy or {}))
     if runbook:
@@ -213,6 +215,7 @@ def deploy(
     if sources is not None:
         text = yaml.safe_dump({"version": 1, "sources": [dict(source) for source in sources]})
         (include / "policy" / "detectors.yaml").write_text(text)
+    adapt(include)
     extra = {"disable_ssl": True, "disable_tls": True, "from_email": "incidents@example.com"}
     mail = {"conn_type": "smtp", "host": "127.0.0.1", "port": smtp.port, "extra": extra}
     airflow = Airflow(
