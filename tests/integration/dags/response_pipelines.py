@@ -57,6 +57,16 @@ with DAG("maps", **ARGUMENTS):
 
     country.expand(number=[0, 1, 2, 3])
 
+with DAG("hangs", **ARGUMENTS):
+
+    @task
+    def wait(**context: object) -> None:
+        """For an answer that never comes, the first time."""
+        if _count("hangs.wait", context["run_id"]) == 1:
+            time.sleep(600)
+
+    wait()
+
 with DAG("never_heals", **ARGUMENTS):
 
     @task
