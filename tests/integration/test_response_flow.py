@@ -112,19 +112,26 @@ def test_trouble_that_comes_back_is_left_to_people(house: Deployment, healed: li
 
 
 @pytest.mark.parametrize(
-    ("dag_id", "run_id"),
-    [("no_such_dag", "some_run"), ("holds_all_slots", "a_deleted_run")],
+    ("dag_id", "run_id", "gone"),
+    [
+        ("no_such_dag", "some_run", "no_such_dag does not exist in Airflow any more"),
+        ("holds_all_slots", "a_deleted_run", "holds_all_slots/a_deleted_run does not exist any more"),
+    ],
     ids=["DAG", "run"],
 )
-def test_a_run_that_is_gone_is_named_and_goes_to_people(house: Deployment, dag_id: str, run_id: str) -> None:
-    """Deleted between failure and repair: nothing proves anything, so Level 2 is told what was not found."""
+def test_a_run_that_is_gone_is_named_and_goes_to_people(
+    house: Deployment, dag_id: str, run_id: str, gone: str
+) -> None:
+    """Deleted between failure and repair: refused, and who is on call is told what is not there any more."""
     labels = {"dag_id": dag_id, "run_id": run_id, "task_id": "t", "map_index": "-1"}
     number = house.open(dag_id, "P3", alertname="AirflowTaskFailed", **labels)
 
-    house.until_level(number, 2, timeout=90)
-
-    (remediation,) = house.remediations(number)
-    assert f"{dag_id}/{run_id} was not found in Airflow" in remediation.reason
+    ended = lambda: [one for one in house.remediations(number) if one.state.ended]  # noqa: E731
+    (remediation,) = house.until("the refusal", ended, 90)
+    assert remediation.state is RemediationState.REFUSED
+    assert gone in remediation.reason
+    house.until_level(number, 1, timeout=90)
+    assert f"refused: {remediation.reason}" in house.story(number)
 
 
 def test_what_cannot_be_repaired_goes_to_development(house: Deployment) -> None:
