@@ -16,6 +16,7 @@ import pytest
 from incident_response.domain.actions import Exhibit
 from incident_response.domain.errors import EvidenceUnavailable
 from incident_response.domain.evidence import MOST_OF_INCIDENT
+from incident_response.domain.incidents import Incident
 from incident_response.evidence_folder import EvidenceFolder
 from incident_response.service.evidence import Evidence
 from tests.support.house import House, failed
@@ -81,12 +82,16 @@ def test_what_is_kept_is_listed_read_and_dropped(bucket: Bucket) -> None:
         folder.read(PLACE)
 
 
-def test_an_incident_has_its_limit_and_its_evidence_goes_with_it(bucket: Bucket) -> None:
+def an_incident(bucket: Bucket) -> tuple[House, Evidence, Incident]:
+    """Its house, and what keeps its evidence in the bucket."""
     house = House()
-    evidence = Evidence(house.store, EvidenceFolder(bucket.url))
     (receipt,) = house.intake.receive([failed()], house.now)
     assert receipt.incident
-    incident = house.incident(receipt.incident)
+    return house, Evidence(house.store, EvidenceFolder(bucket.url)), house.incident(receipt.incident)
+
+
+def test_an_incident_has_its_limit_and_its_evidence_goes_with_it(bucket: Bucket) -> None:
+    house, evidence, incident = an_incident(bucket)
     big = Exhibit("big.log", "x" * 60_000 + " password=hunter3")
     texts = []
     for attempt in range(MOST_OF_INCIDENT // 60_000 + 2):
@@ -106,11 +111,7 @@ def test_an_incident_has_its_limit_and_its_evidence_goes_with_it(bucket: Bucket)
 
 def test_a_bucket_that_is_away_holds_up_no_repair(bucket: Bucket) -> None:
     """It says so, without a secret; what is old stays listed until it can be deleted."""
-    house = House()
-    evidence = Evidence(house.store, EvidenceFolder(bucket.url))
-    (receipt,) = house.intake.receive([failed()], house.now)
-    assert receipt.incident
-    incident = house.incident(receipt.incident)
+    house, evidence, incident = an_incident(bucket)
     evidence.keep(incident, 1, "look", [Exhibit("a.log", "x")], house.now)
     bucket.server.stop()
 
