@@ -45,7 +45,6 @@ from incident_response.service.job import Job
 from incident_response.settings import Settings
 from incident_response.store.memory import MemoryStore
 from incident_response.store.sql_store import SqlStore
-from tests.support.ingestion_on_disk import IngestionOnDisk
 from tests.support.shipped import INCLUDE
 
 _FINAL = (
@@ -293,7 +292,7 @@ class Site:
 
 def in_child(ground: Ground, number: int, run_id: str, step: str = "", moment: str = "") -> None:
     """Walk; die by SIGKILL at that moment of that step. Whoever is asked for an approval says yes."""
-    alone(ground)
+    alone()
     services = ground.services()
     if moment in ("claimed", "acted"):
         _within(services, step, moment, _die)
@@ -301,12 +300,9 @@ def in_child(ground: Ground, number: int, run_id: str, step: str = "", moment: s
     walk.all(lambda name: _die() if (name, "behind") == (step, moment) else None)
 
 
-def alone(ground: Ground) -> None:
-    """There is no Airflow to ask; what ingests is on the disk."""
-    house: Any = bootstrap
-    house.kill_variable = lambda: None
-    if IngestionOnDisk.is_in(ground.folder):
-        house.AirflowApi = lambda _: IngestionOnDisk(ground.folder)
+def alone() -> None:
+    """There is no Airflow to ask."""
+    bootstrap.kill_variable = lambda: None
 
 
 def in_frozen_child(ground: Ground, number: int, run_id: str, step: str, moment: str, lease: float) -> None:
@@ -314,7 +310,7 @@ def in_frozen_child(ground: Ground, number: int, run_id: str, step: str, moment:
 
     `asked`: a moment before Docker is asked to change something.
     """
-    alone(ground)
+    alone()
     leases: Any = remediation
     leases.LEASE = timedelta(seconds=lease)
     services = ground.services()
