@@ -121,9 +121,14 @@ class Walk:
     def all(self, behind: Callable[[str], None] = lambda task: None) -> Remediation:
         """Every task in the order of the DAG. `behind` is called after each."""
         red: tuple[str, str] | None = None
+        unneeded: set[str] = set()
         for name, call in self.tasks(self.job.runbook):
-            if red is None and (problem := self._guarded(call)):
-                red = name, problem
+            if red is None and name not in unneeded:
+                if problem := self._guarded(call):
+                    red = name, problem
+                else:
+                    ahead = self.services.running.skip_ahead
+                    unneeded |= set(ahead(self.job, name, bootstrap.now()))
             behind(name)
         job = self.job
         if not job.remediation.state.ended:

@@ -23,7 +23,7 @@ from .docker_looking import writing
 from .docker_restart import RestartContainer
 from .docker_targets import FILE, allowed
 
-_PAUSE = 0.5  # seconds between two looks
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0  # seconds between two looks: most come up at once, some take minutes
 
 
 class RestartContainersInOrder(RestartContainer):
@@ -79,11 +79,13 @@ class RestartContainersInOrder(RestartContainer):
         """Until it is known, or the time is over."""
         deadline = time.monotonic() + seconds
         settle: timedelta = scene.parameters.settle
+        pause = _FIRST_PAUSE
         while True:
             verdict = judge(name, see(engine, name), grace, settle, self._kit.now(), None)
-            if verdict.proven is not None or time.monotonic() + _PAUSE > deadline:
+            if verdict.proven is not None or time.monotonic() + pause > deadline:
                 return verdict
-            time.sleep(_PAUSE)
+            time.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
 def _is_meant(link: Link, after: Sequence[str], down: bool) -> bool:

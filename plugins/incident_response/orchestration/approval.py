@@ -11,7 +11,7 @@ from airflow.sdk import TriggerRule
 
 from incident_response import bootstrap
 from incident_response.domain.errors import AirflowRefused, AirflowUnavailable
-from incident_response.domain.runbooks import APPROVE, Mode, RemediationState, Runbook
+from incident_response.domain.runbooks import APPROVE, RemediationState, Runbook
 from incident_response.domain.times import in_words
 from incident_response.service.approvals import NO, YES, approval_path
 from incident_response.service.job import Job
@@ -38,19 +38,19 @@ class ApproveOperator(RunbookOperator, HITLOperator):
         )
 
     def execute(self, context: Any) -> Any:
-        """Not needed: on. Would be refused anyway: nobody is asked."""
+        """Not needed: on. Would be refused anyway: nobody is asked. Without a yes all the rest is skipped."""
         return self.guarded(context, self.run)
 
     def run(self, job: Job, context: Any) -> Any:
         """Ask. The task waits without a worker slot and goes on in `execute_complete`."""
         services, now = bootstrap.services(), bootstrap.now()
         number, attempt = job.incident.number, job.remediation.attempt
-        if job.runbook.mode_for(job.incident.severity) is not Mode.APPROVE or not job.targets:
+        if not job.asks:
             raise compat.SkipNow("no approval is needed")
         verdict = services.remediations.judge(number, attempt, job.targets, now, approved_by="somebody")
         if not verdict.allowed:
             services.remediations.begin(number, attempt, job.targets, now)
-            raise compat.SkipNow(f"{verdict.reason}: {verdict.explanation}")
+            return f"{verdict.reason}: {verdict.explanation}"
         if (given := self._given(job)) is not None:
             return self._answered(job, given)
         services.running.ask(job, now)
@@ -90,13 +90,11 @@ class ApproveOperator(RunbookOperator, HITLOperator):
             )
             if event.get("error_type") != "timeout":
                 raise HITLTimeoutError(event)
-            raise compat.SkipNow(reason)
+            return reason
         who = (event.get("responded_by_user") or {}).get("name") or "somebody in Airflow"
         yes = event["chosen_options"] == [YES]
         remediations.approve(number, attempt, who, now, yes=yes)
-        if not yes:
-            raise compat.SkipNow(f"declined by {who}")
-        return f"approved by {who}"
+        return f"approved by {who}" if yes else f"declined by {who}"
 
 
 def plan_text(job: Job) -> str:

@@ -17,6 +17,7 @@ _sdk = import_module("airflow.sdk.exceptions")
 _exceptions = _sdk if hasattr(_sdk, "AirflowFailException") else import_module("airflow.exceptions")
 FailNow: type[Exception] = _exceptions.AirflowFailException  # fails a task without its retries
 SkipNow: type[Exception] = _exceptions.AirflowSkipException
+SkipAhead: Any = _exceptions.DownstreamTasksSkipped  # an exception: done, and `tasks` after it are not needed
 
 
 def start_in_triggerer(sensor: Any, trigger: str, arguments: Mapping[str, Any]) -> None:

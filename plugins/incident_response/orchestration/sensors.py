@@ -112,6 +112,17 @@ class _RunbookSensor(_IncidentSensor):
             raise compat.SkipNow(found.reason)
         if not found.end:
             super().execute(context)
+        self._done()
+
+    def execute_complete(self, context: Any, event: Any = None) -> None:
+        """The trigger has seen the end, and tasks behind this one that are not needed."""
+        self.log.info("%s", event)
+        self._done()
+
+    def _done(self) -> None:
+        job = work.job(self.incident, self.run_id)
+        assert job is not None  # it was looked at before
+        work.skip_ahead(job, self.task_id)
 
 
 class CheckSensor(_RunbookSensor):

@@ -53,6 +53,8 @@ class RunbookOperator(BaseOperator):
             if job.remediation.state.ended:
                 raise compat.SkipNow(f"{job.remediation.state.value}: {job.remediation.reason}")
             said = call(job, context)
+            self.log.info("%s", said)
+            self.end_here(self.job(context), said)
         except IncidentResponseError as error:
             context["ti"].xcom_push(key=work.PROBLEM, value=str(error))
             if isinstance(error, NotConfigured):
@@ -60,8 +62,14 @@ class RunbookOperator(BaseOperator):
             if isinstance(error, _FINAL):
                 raise compat.FailNow(str(error)) from error
             raise
-        self.log.info("%s", said)
         return said
+
+    def end_here(self, job: Job, said: str) -> None:
+        """What was not needed, this task or some after it, is skipped. Raises SkipNow, SkipAhead."""
+        result = job.results.get(self.task_id)
+        if result is not None and result.state is StepState.SKIPPED:
+            raise compat.SkipNow(said)
+        work.skip_ahead(job, self.task_id)
 
     def job(self, context: Any) -> Job:
         """The remediation this run works on. A run that a person started asks for one, and nothing else."""
@@ -69,7 +77,8 @@ class RunbookOperator(BaseOperator):
         found = work.job(conf.get("incident"), context["run_id"])
         if found is None:
             number = work.number_in(conf.get("incident"))
-            raise compat.SkipNow(by_hand.request(number, context["dag_run"], bootstrap.now()))
+            self.log.info("%s", by_hand.request(number, context["dag_run"], bootstrap.now()))
+            raise compat.SkipAhead(tasks=list(self.get_flat_relative_ids(upstream=False)))
         return found
 
     @staticmethod
@@ -87,14 +96,6 @@ class RunbookOperator(BaseOperator):
     def run(self, job: Job, context: Any) -> str:
         """Do it; the answer is for people."""
 
-    def skip_unless_done(self, job: Job, name: str, said: str) -> str:
-        """Airflow shows a step that was not needed as skipped."""
-        again = bootstrap.services().running.job(job.incident.number, job.remediation.run_id)
-        result = again.results.get(name) if again else None
-        if result is not None and result.state is StepState.SKIPPED:
-            raise compat.SkipNow(said)
-        return said
-
 
 class StepOperator(RunbookOperator):
     """Runs one step of the file: it looks, changes, or takes back."""
@@ -110,12 +111,10 @@ class StepOperator(RunbookOperator):
             raise BadInput(f"{job.runbook.name} has no step {self.step!r} any more; its file was changed")
         running, now = bootstrap.services().running, bootstrap.now
         if step.undoes:
-            said = running.restore(job, step, now)
-        elif step.changes:
-            said = running.act(job, step, now)
-        else:
-            said = running.look(job, step, now())
-        return self.skip_unless_done(job, self.step, said)
+            return running.restore(job, step, now)
+        if step.changes:
+            return running.act(job, step, now)
+        return running.look(job, step, now())
 
 
 class PlanOperator(RunbookOperator):
@@ -138,10 +137,7 @@ class GuardOperator(RunbookOperator):
         """The named reason."""
         running = bootstrap.services().running
         running.plan(job, bootstrap.now())
-        allowed, why = running.guard(self.job(context), bootstrap.now())
-        if not allowed:
-            raise compat.SkipNow(why)
-        return why
+        return running.guard(self.job(context), bootstrap.now())[1]
 
 
 class ConcludeOperator(BaseOperator):

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from abc import abstractmethod
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -27,6 +27,7 @@ from incident_response.domain.automation import LEASE
 from incident_response.domain.errors import BadInput, IncidentNotFound, IncidentResponseError
 from incident_response.domain.incidents import Incident
 from incident_response.domain.runbooks import Remediation, RemediationState
+from incident_response.service.skipping import check_of
 
 from . import connections, lanes, work
 
@@ -44,6 +45,7 @@ class Look:
     end: str = ""
     reason: str = ""
     again: float = _LOOK_AGAIN
+    resumes: bool = False  # its task goes on in a worker
 
 
 def waiting(now: datetime, due: datetime | None, at_most: float = _LOOK_AGAIN) -> Look:
@@ -53,7 +55,9 @@ def waiting(now: datetime, due: datetime | None, at_most: float = _LOOK_AGAIN) -
 
 
 def event(look: Look) -> TriggerEvent:
-    """Ends the task in the triggerer: no worker is needed for it."""
+    """Ends the task in the triggerer: no worker is needed for it, unless it has to go on."""
+    if look.resumes:
+        return TriggerEvent(look.reason)
     if look.end == "failed":
         return TaskFailedEvent(xcoms={work.PROBLEM: look.reason})
     return TaskSkippedEvent() if look.end == "skipped" else TaskSuccessEvent()
@@ -232,7 +236,16 @@ class CheckTrigger(WaitingTrigger):
             # A task that ends before the scheduler knows of its deferral is taken for a killed one.
             return Look(again=2.0)
         found = checked(**self.arguments(), now=now)
-        return found if found.end else Look(again=2.0 if self._looks < 30 else 10.0)
+        if not found.end:
+            return Look(again=2.0 if self._looks < 30 else 10.0)
+        return replace(found, resumes=found.end == "reached" and self._has_unneeded(now))
+
+    def _has_unneeded(self, now: datetime) -> bool:
+        """Only a worker can tell Airflow which tasks are not needed; each would take longer than that."""
+        job = work.job(self.incident, self.run_id)
+        assert job is not None  # it was looked at before
+        name = self.step or check_of(job.runbook.step(self.rung))
+        return bool(bootstrap.services().running.skip_ahead(job, name, now))
 
 
 def checked(incident: str | int, run_id: str, step: str, rung: str, last: bool, now: datetime) -> Look:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,10 @@ from incident_response.domain.errors import BadInput
 from incident_response.domain.incidents import Incident, number_of
 from incident_response.domain.runbooks import Remediation
 from incident_response.service.job import Job
+
+from . import compat
+
+log = logging.getLogger(__name__)
 
 PROBLEM = "problem"  # XCom key: why a step ended red
 
@@ -42,3 +47,14 @@ def job(value: Any, run_id: str) -> Job | None:
     Raises BadInput, IncidentNotFound, RunbookNotFound.
     """
     return bootstrap.services().running.job(number_in(value), run_id)
+
+
+def skip_ahead(job: Job, task: str) -> None:
+    """End `task` well, and skip what is known not to be needed behind it. Raises SkipAhead when there is any.
+
+    `job` is as it was read after the task's work.
+    """
+    unneeded = bootstrap.services().running.skip_ahead(job, task, bootstrap.now())
+    if unneeded:
+        log.info("Not needed: %s", ", ".join(unneeded))
+        raise compat.SkipAhead(tasks=list(unneeded))

@@ -9,14 +9,14 @@ from typing import Any
 
 from incident_response.domain.actions import Done, Planned, Scene
 from incident_response.domain.errors import Refused, Unknown
-from incident_response.domain.runbooks import Phase, RemediationState, Step, StepResult, StepState
+from incident_response.domain.runbooks import Phase, Step, StepResult, StepState
 
-from .job import MOST_TEXTS, Job, unfit
+from .job import MOST_TEXTS, Job
 from .planning import as_data
-from .steps import Steps
+from .skipping import UNCHANGED, UNTOUCHED, Skipping
 
 
-class Acting(Steps):
+class Acting(Skipping):
     """Every call may be repeated after a crash: what was done is not done again."""
 
     def act(self, job: Job, step: Step, clock: Callable[[], datetime]) -> str:
@@ -24,19 +24,15 @@ class Acting(Steps):
         now = clock()
         if (before := job.result(step.name)) is not None:
             return before.text
-        if job.proof:
-            return self._skip(job, step.name, "not needed: it is proven", now)
-        if not step.applies(job.causes):
-            return self._skip(job, step.name, unfit(step), now)
-        if job.remediation.state is not RemediationState.RUNNING:
-            return self._skip(job, step.name, "there was nothing to change", now)
+        if why := self._why_not(job, step):
+            return self._skip(job, step.name, why, now)
         if (switch := self._remediations.killed()) is not None and step.name not in job.results:
             raise Refused(f"{switch.set_by} has switched automation off: {switch.reason}")
         action, scene = self._action(step.action), self._scene(job, step)
         began = job.results.get(step.name) or self._planned(job, step, action, scene, now)
         plan = [Planned(**entry) for entry in began.data["plan"]]
         if not plan:
-            return self._skip(job, step.name, "there is nothing to change", now)
+            return self._skip(job, step.name, UNCHANGED, now)
         for planned in plan:
             began = self._once(job, step, action, scene, planned, began, clock)
         texts = [str(entry["text"]) for entry in began.data["done"].values()]
@@ -52,9 +48,9 @@ class Acting(Steps):
         if not job.proof:
             return self._skip(job, step.name, "it stays: nothing proved that the trouble is over", now)
         other, undone = job.runbook.step(step.undoes), job.results.get(step.undoes)
-        done = undone.data.get("done", {}) if undone else {}
-        if other is None or undone is None or not done:
-            return self._skip(job, step.name, "there is nothing to take back", now)
+        if other is None or undone is None or not self._changed(job, step):
+            return self._skip(job, step.name, UNTOUCHED, now)
+        done = undone.data["done"]
         action, scene = self._action(other.action), self._scene(job, other)
         plans = {entry["target"]: Planned(**entry) for entry in undone.data["plan"]}
         began = job.results.get(step.name) or self._begun(job, step.name, now)

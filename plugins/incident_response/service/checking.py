@@ -11,6 +11,7 @@ from incident_response.domain.runbooks import Phase, Step, StepState
 from incident_response.domain.times import in_words
 
 from .job import Job, is_done, unfit
+from .skipping import PROVEN, UNTRIED, check_of
 from .steps import Steps
 
 
@@ -19,16 +20,16 @@ class Checking(Steps):
 
     def check(self, job: Job, rung: Step | None, now: datetime) -> tuple[bool | None, str]:
         """Is it over? True: proven; False: not by this attempt; None: not known yet, ask again."""
-        name = f"verify_{rung.name}" if rung else "verify"
+        name = check_of(rung)
         if (before := job.result(name)) is not None:
             # Asked again after a crash, one that was not needed is still no failure.
             unneeded = before.state is StepState.SKIPPED and bool(job.proof)
             return is_done(before) or unneeded, before.text
         if job.proof:
-            return True, self._skip(job, name, "not needed: it is proven", now)
+            return True, self._skip(job, name, PROVEN, now)
         tried = job.result(rung.name) if rung else None
         if rung is not None and rung is not job.rungs[-1] and tried and tried.state is StepState.SKIPPED:
-            return False, self._skip(job, name, "nothing was tried", now)
+            return False, self._skip(job, name, UNTRIED, now)
         began = job.results.get(name) or self._begun(job, name, now)
         self._remediations.beat(job.incident.number, job.remediation.attempt, now)
         proven, texts = True, []

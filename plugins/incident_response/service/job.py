@@ -8,7 +8,15 @@ from typing import Any
 
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Sighting
-from incident_response.domain.runbooks import Phase, Remediation, Runbook, Step, StepResult, StepState
+from incident_response.domain.runbooks import (
+    Mode,
+    Phase,
+    Remediation,
+    Runbook,
+    Step,
+    StepResult,
+    StepState,
+)
 
 PLAN = "plan"
 MOST_TEXTS = 20  # lines of a plan, or of what was done, in one text
@@ -62,6 +70,11 @@ class Job:
     def rungs(self) -> tuple[Step, ...]:
         """The ladder of attempts."""
         return self.runbook.of(Phase.REPAIR)
+
+    @property
+    def asks(self) -> bool:
+        """True when a person has to approve the plan."""
+        return self.runbook.mode_for(self.incident.severity) is Mode.APPROVE and self.targets > 0
 
     def result(self, step: str) -> StepResult | None:
         """What became of a step that has ended."""

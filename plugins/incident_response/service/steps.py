@@ -67,8 +67,10 @@ class Steps:
         return ended
 
     def _skip(self, job: Job, name: str, why: str, now: datetime) -> str:
-        result = StepResult(
-            job.incident.number, job.remediation.attempt, name, StepState.SKIPPED, now, why, ended_at=now
-        )
-        self._remediations.put_step(result)
+        self._remediations.put_step(self._skipped(job, name, why, now))
         return why
+
+    @staticmethod
+    def _skipped(job: Job, name: str, why: str, now: datetime) -> StepResult:
+        number, attempt = job.incident.number, job.remediation.attempt
+        return StepResult(number, attempt, name, StepState.SKIPPED, now, why, ended_at=now)
