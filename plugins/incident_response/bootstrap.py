@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import settings as configuration
 from .actions.kit import Kit
@@ -31,7 +31,6 @@ from .evidence_folder import EvidenceFolder, Nowhere
 from .library.folder import Library, find_folder
 from .library.templates import Templates
 from .parameters.registry import checked
-from .service import replay as replaying
 from .service.approvals import Approvals
 from .service.automation import Automation
 from .service.clock import Clock
@@ -44,14 +43,15 @@ from .service.integrations import Integrations
 from .service.lifecycle import Lifecycle
 from .service.policy_book import PolicyBook
 from .service.remediation import Remediations
-from .service.replay import Replayed, Stage
 from .service.review import Review
 from .service.running import Running
 from .service.topology import Topology
 from .settings import Settings
 from .spool import FileSpool
-from .store.memory import MemoryStore
 from .store.sql_store import SqlStore
+
+if TYPE_CHECKING:
+    from .service.replay import Replayed
 
 KILL_VARIABLE = "incident_automation"
 PACKAGE = Path(__file__).resolve().parent
@@ -238,9 +238,12 @@ def runbook_schema() -> dict[str, Any]:
 
 def replay(number: int) -> Replayed:
     """Play a past incident again, in memory: nobody is paged, and what is seen is not kept."""
+    from .service import replay as replaying  # only who plays again needs it
+    from .store.memory import MemoryStore
+
     there = services()
     here = build(there.settings, configuration.connection, MemoryStore(), Nowhere())
-    stage = Stage(here.store, here.intake, here.remediations, here.running)
+    stage = replaying.Stage(here.store, here.intake, here.remediations, here.running)
     return replaying.replay(there.store, number, stage, now())
 
 

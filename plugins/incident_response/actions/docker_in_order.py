@@ -85,7 +85,7 @@ class RestartContainersInOrder(RestartContainer):
             if verdict.proven is not None or time.monotonic() + pause > deadline:
                 return verdict
             time.sleep(pause)
-            pause = min(pause * 1.5, _LONGEST_PAUSE)
+            pause = min(pause * 1.1, _LONGEST_PAUSE)
 
 
 def _is_meant(link: Link, after: Sequence[str], down: bool) -> bool:

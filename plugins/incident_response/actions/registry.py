@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from . import airflow_steps, check_steps, data_steps, docker_steps, postgres_steps
+from incident_response.families import Families
+
 from .kit import ActionType, Kit
 
-ACTIONS: Mapping[str, ActionType] = {
-    action.parameters.action: action
-    for family in (airflow_steps, check_steps, data_steps, docker_steps, postgres_steps)
-    for action in family.ACTIONS
-}
+ACTIONS: Families[ActionType] = Families(
+    __package__, lambda family: {action.parameters.action: action for action in family.ACTIONS}
+)
 
 
 class Actions:

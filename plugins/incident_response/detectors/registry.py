@@ -4,56 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from incident_response.domain.connections import Connection
 from incident_response.domain.ports import AirflowRest, Detector, Sighting
-from incident_response.sources.airflow_health import AirflowHealthSource
-from incident_response.sources.alertmanager import AlertmanagerSource
-from incident_response.sources.base import Source
-from incident_response.sources.data_quality import DataQualitySource
-from incident_response.sources.docker_engine import DockerSource
-from incident_response.sources.http_health import HttpHealthSource
-from incident_response.sources.loki import LokiSource
-from incident_response.sources.postgres import PostgresSource
-from incident_response.sources.prometheus import PrometheusSource
 
-from .again import World
-from .airflow_edges import AirflowEdges
-from .airflow_health import AirflowHealthDetector
-from .airflow_runs import AirflowRuns, ScanSettings
-from .alertmanager import AlertmanagerDetector
-from .data_quality import DataQualityDetector
-from .docker_engine import DockerDetector
-from .http_health import HttpHealthDetector
-from .loki import LokiDetector
-from .lookout import Lookout
-from .postgres import PostgresDetector
-from .prometheus import PrometheusDetector
+if TYPE_CHECKING:
+    from incident_response.sources.base import Source
 
-ALWAYS = (AirflowRuns.name, AirflowEdges.name)
+    from .airflow_runs import ScanSettings
+    from .lookout import Lookout
+
+# Modules of detectors are loaded when there is something to look at: most tasks of a runbook never look.
+ALWAYS = ("airflow_runs", "airflow_edges")
+_DETECTORS = {  # by kind of source: module and class
+    "airflow_health": ("airflow_health", "AirflowHealthDetector"),
+    "alertmanager": ("alertmanager", "AlertmanagerDetector"),
+    "data_quality": ("data_quality", "DataQualityDetector"),
+    "docker": ("docker_engine", "DockerDetector"),
+    "http_health": ("http_health", "HttpHealthDetector"),
+    "loki": ("loki", "LokiDetector"),
+    "postgres": ("postgres", "PostgresDetector"),
+    "prometheus": ("prometheus", "PrometheusDetector"),
+}
 Find = Callable[[str], "Connection | None"]
 
 
 def detector(source: Source, find: Find, airflow: AirflowRest) -> Detector:
     """What looks at a source."""
-    match source:
-        case AirflowHealthSource():
-            return AirflowHealthDetector(source, airflow)
-        case AlertmanagerSource():
-            return AlertmanagerDetector(source, find)
-        case DataQualitySource():
-            return DataQualityDetector(source, find)
-        case DockerSource():
-            return DockerDetector(source, find)
-        case HttpHealthSource():
-            return HttpHealthDetector(source, find)
-        case LokiSource():
-            return LokiDetector(source, find)
-        case PostgresSource():
-            return PostgresDetector(source, find)
-        case PrometheusSource():
-            return PrometheusDetector(source, find)
-    raise TypeError(f"no detector looks at {type(source).__name__}")
+    kind = source.kind  # type: ignore[attr-defined]  # every class of sources has one, the base has none
+    module, name = _DETECTORS[kind]
+    make = getattr(import_module(f".{module}", __package__), name)
+    # Airflow's own health is asked through its API, everything else through a connection.
+    made: Detector = make(source, airflow if kind == "airflow_health" else find)
+    return made
 
 
 class Detectors:
@@ -66,12 +52,7 @@ class Detectors:
         airflow: AirflowRest,
         settings: ScanSettings,
     ) -> None:
-        self._sources, self._find, self._airflow = sources, find, airflow
-        self._always: dict[str, Detector] = {
-            AirflowRuns.name: AirflowRuns(airflow, settings),
-            AirflowEdges.name: AirflowEdges(airflow),
-        }
-        self._lookout = Lookout(sources, World(self.make, find), airflow)
+        self._sources, self._find, self._airflow, self._settings = sources, find, airflow, settings
         self._made: tuple[Sequence[Source], dict[str, Detector]] | None = None
 
     def current(self) -> Mapping[str, Detector]:
@@ -79,12 +60,27 @@ class Detectors:
         sources = self._sources()
         if self._made is None or self._made[0] != sources:
             made = {source.name: detector(source, self._find, self._airflow) for source in sources}
-            self._made = (sources, {**self._always, **made})
+            self._made = (sources, {**self.always(), **made})
         return self._made[1]
 
     def always(self) -> Mapping[str, Detector]:
         """Those that no file names."""
         return self._always
+
+    @cached_property
+    def _always(self) -> Mapping[str, Detector]:
+        from .airflow_edges import AirflowEdges
+        from .airflow_runs import AirflowRuns
+
+        found = (AirflowRuns(self._airflow, self._settings), AirflowEdges(self._airflow))
+        return {detector.name: detector for detector in found}
+
+    @cached_property
+    def _lookout(self) -> Lookout:
+        from .again import World
+        from .lookout import Lookout
+
+        return Lookout(self._sources, World(self.make, self._find), self._airflow)
 
     def make(self, source: Source) -> Detector:
         """A detector for this very source, for one look."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from airflow.sdk import DAG, BaseOperator, Param, get_parsing_context
@@ -33,10 +33,12 @@ def dags() -> Iterator[DAG]:
     except PolicyError as error:
         log.error("%s", error)
         return
-    wanted = get_parsing_context().dag_id  # a task needs one of them, the DAG processor all
-    for runbook in library.runbooks().values():
-        if not runbook.written and wanted in (None, by_hand.PREFIX + runbook.name):
-            yield build(runbook)
+    wanted = get_parsing_context().dag_id
+    if wanted is None:  # the DAG processor needs all of them, a task one
+        found: Iterable[Runbook | None] = library.runbooks().values()
+    else:
+        found = [library.runbook(wanted.removeprefix(by_hand.PREFIX))]
+    yield from (build(runbook) for runbook in found if runbook is not None and not runbook.written)
 
 
 def build(runbook: Runbook) -> DAG:

@@ -8,15 +8,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from incident_response.domain.errors import BadInput
+from incident_response.families import Families
 
-from . import airflow_steps, check_steps, data_steps, docker_steps, postgres_steps
 from .base import Parameters
 
-MODELS: Mapping[str, type[Parameters]] = {
-    model.action: model
-    for family in (airflow_steps, check_steps, data_steps, docker_steps, postgres_steps)
-    for model in family.MODELS
-}
+MODELS: Families[type[Parameters]] = Families(
+    __package__, lambda family: {model.action: model for model in family.MODELS}
+)
 
 
 def checked(action: str, given: Mapping[str, Any]) -> Parameters:
