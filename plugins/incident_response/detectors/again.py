@@ -11,15 +11,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from incident_response.domain.errors import SourceUnavailable
 from incident_response.domain.ports import Sighting
-from incident_response.sources.base import Source
 
 from .base import Find, Look
 
-Kind = TypeVar("Kind", bound=Source)
+if TYPE_CHECKING:
+    from incident_response.sources.base import Source
+
+Kind = TypeVar("Kind", bound="Source")
 
 
 @dataclass(frozen=True)

@@ -4,33 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
-from typing import Any
+from functools import cache, partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from incident_response.domain.errors import IncidentResponseError, SourceUnavailable
 from incident_response.domain.ports import AirflowRest, Sighting
-from incident_response.sources.base import Source
 
 from .again import Again, World
-from .again_alerts import AlertmanagerAgain, LokiAgain, PrometheusAgain
-from .again_data import DataQualityAgain
-from .again_docker import DockerAgain
 from .again_runs import RunsAgain
-from .again_services import AirflowHealthAgain, HttpHealthAgain, PostgresAgain
 from .parallel import settle
 
-AGAIN: Mapping[str, Again[Any]] = {
-    again.kind: again
-    for again in (
-        AirflowHealthAgain(),
-        AlertmanagerAgain(),
-        DataQualityAgain(),
-        DockerAgain(),
-        HttpHealthAgain(),
-        LokiAgain(),
-        PostgresAgain(),
-        PrometheusAgain(),
-    )
+if TYPE_CHECKING:
+    from incident_response.sources.base import Source
+
+AGAIN: Mapping[str, tuple[str, str]] = {  # by source of a sighting: module and class, loaded when it is asked
+    "airflow_health": ("again_services", "AirflowHealthAgain"),
+    "alertmanager": ("again_alerts", "AlertmanagerAgain"),
+    "data_quality": ("again_data", "DataQualityAgain"),
+    "docker": ("again_docker", "DockerAgain"),
+    "http_health": ("again_services", "HttpHealthAgain"),
+    "loki": ("again_alerts", "LokiAgain"),
+    "postgres": ("again_services", "PostgresAgain"),
+    "prometheus": ("again_alerts", "PrometheusAgain"),
 }
 _RUNS = "airflow_runs"
 _RUN_SECONDS = 20.0
@@ -55,10 +51,12 @@ class Lookout:
         jobs: dict[str, Callable[[], Verdict]] = {}
         seconds = 0.0
         covered: set[int] = set()
-        for source in self._sources():
-            again = AGAIN.get(getattr(source, "kind", ""))
-            if again is None:
+        kinds = AGAIN.keys() & {sighting.source for sighting in sightings}
+        for source in self._sources() if kinds else ():
+            kind = getattr(source, "kind", "")
+            if kind not in kinds:
                 continue
+            again = again_of(kind)
             seen = [s for s in sightings if s.source == again.kind and again.covers(source, s, self._world)]
             if seen:
                 covered |= {id(sighting) for sighting in seen}
@@ -88,3 +86,11 @@ class Lookout:
             raise SourceUnavailable(
                 f"{source.name}: its answer cannot be read ({type(error).__name__})"
             ) from error
+
+
+@cache
+def again_of(kind: str) -> Again[Any]:
+    """What looks once more for sightings of this source."""
+    module, name = AGAIN[kind]
+    made: Again[Any] = getattr(import_module(f".{module}", __package__), name)()
+    return made

@@ -40,6 +40,7 @@ class RunbookOperator(BaseOperator):
     def __init__(self, **kwargs: Any) -> None:
         # What was skipped is no obstacle: a step that did not fit, an attempt that was not needed.
         kwargs.setdefault("trigger_rule", TriggerRule.NONE_FAILED)
+        kwargs.setdefault("do_xcom_push", False)  # nobody reads it; each asks the API server
         super().__init__(**kwargs)
 
     def execute(self, context: Any) -> Any:

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from incident_response.detectors import again_docker
 from incident_response.detectors.again import World
-from incident_response.detectors.lookout import AGAIN, Lookout
+from incident_response.detectors.lookout import AGAIN, Lookout, again_of
 from incident_response.detectors.registry import detector
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import AirflowUnavailable, NotConfigured, SourceUnavailable
@@ -58,6 +58,7 @@ class TestEverybody:
         schema = TypeAdapter(DetectorsFile).json_schema()
         mapping = schema["properties"]["sources"]["items"]["discriminator"]["mapping"]
         assert set(AGAIN) == set(mapping)
+        assert {kind: again_of(kind).kind for kind in AGAIN} == {kind: kind for kind in AGAIN}
 
     def test_what_was_told_by_others_is_named_and_blocks_nothing(self) -> None:
         """A person, a webhook, a system that is watched no more."""
@@ -81,7 +82,7 @@ class TestEverybody:
         def broken(*_: Any) -> None:
             raise KeyError("x")
 
-        monkeypatch.setattr(AGAIN["alertmanager"], "firing", broken, raising=False)
+        monkeypatch.setattr(again_of("alertmanager"), "firing", broken, raising=False)
         with pytest.raises(SourceUnavailable, match=r"cannot be read \(KeyError\)"):
             Room({"kind": "alertmanager"}).still(sighting("alertmanager", alertname="X", service="api"))
 
