@@ -14,7 +14,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-__all__ = ["task_policy"]
+__all__ = ["die", "task_policy"]
 
 _RUNBOOKS = "runbook_"
 _METHODS = ("execute", "execute_complete")  # the second: what waited for an answer goes on in a worker
@@ -46,18 +46,22 @@ def _deadly(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _die_once(ti: Any, name: str) -> None:
-    """The supervisor first, so that nobody tells Airflow how the task has ended."""
     mark = Path(os.environ["AIRFLOW_HOME"]) / "killed" / ti.dag_id / ti.run_id / f"{ti.task_id}.{name}"
     mark.parent.mkdir(parents=True, exist_ok=True)
     try:
         mark.touch(exist_ok=False)
     except FileExistsError:
         return
+    die(str(ti.id))
+
+
+def die(task_instance: str) -> None:
+    """The supervisor first, so that nobody tells Airflow how the task has ended."""
     supervisor = os.getppid()
     os.kill(supervisor, signal.SIGKILL)
     while os.getppid() == supervisor:
         time.sleep(0.01)
-    _be_missed(str(ti.id))
+    _be_missed(task_instance)
     os.kill(os.getpid(), signal.SIGKILL)
 
 

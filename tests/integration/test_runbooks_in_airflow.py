@@ -219,7 +219,7 @@ def site(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFacto
                 database=metadata,
                 store_url=postgres_server.create_database("runbooks_store"),
                 env=surroundings(engine, database, postgres_server, metadata),
-                dags=[HERE / "dags" / "energy_ingestion.py"],
+                dags=[HERE / "dags" / "energy_ingestion.py", HERE / "dags" / "lost_worker.py"],
                 sources=SOURCES,
                 adapt=in_seconds,
             )
@@ -234,6 +234,7 @@ def site(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFacto
         diary = stack.enter_context(Diary(engine))
         sql(database, "DELETE FROM fact_electricity_timeseries WHERE day = ANY(%s::date[])", (missing,))
         house.airflow.trigger("heals", run_id="fails")
+        house.airflow.trigger("vanishes", run_id="lost")
         security = house.open("vault", alertname="SecurityIntrusion")
         by_hand = house.airflow.trigger("runbook_security-incident", conf={"incident": security})
         house.airflow.trigger("hangs", run_id="stuck")
@@ -432,6 +433,16 @@ def test_a_stuck_run(site: Site) -> None:
     )
     house.airflow.wait_run("hangs", "stuck")
     assert len(list((house.airflow.folder / "tries" / "hangs.wait" / "stuck").iterdir())) == 2
+
+
+def test_a_zombie(site: Site) -> None:
+    """A pipeline's worker is lost without a word: the scan finds it, and it is cleared once."""
+    house, number = site.house, site.incident("vanishes").number
+
+    expect_resolved(site, number, "dag-failure-recovery", "1 failed task instance: zombie", "Cleared ")
+    assert {sighting.source for sighting in house.sightings(number)} == {"airflow_runs"}
+    house.airflow.wait_run("vanishes", "lost")
+    assert len(list((house.airflow.folder / "tries" / "vanishes.load").iterdir())) == 2
 
 
 def test_data_quality_issues(site: Site) -> None:
