@@ -61,6 +61,8 @@ class RunbookOperator(BaseOperator):
             if isinstance(error, NotConfigured):
                 raise compat.SkipNow(self._not_configured(context, error)) from error
             if isinstance(error, _FINAL):
+                incident = (context["dag_run"].conf or {}).get("incident")
+                work.break_off(incident, context["run_id"], self.task_id, str(error))
                 raise compat.FailNow(str(error)) from error
             raise
         return said

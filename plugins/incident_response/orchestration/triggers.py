@@ -265,7 +265,10 @@ def checked(incident: str | int, run_id: str, step: str, rung: str, last: bool, 
     else:
         found, text = running.check(job, job.runbook.step(rung), now)
         ends = {True: "reached", False: "failed" if last else "skipped"}
-    return Look() if found is None else Look(ends[found], text)
+    look = Look() if found is None else Look(ends[found], text)
+    if look.end == "failed":
+        work.break_off(incident, run_id, step or check_of(job.runbook.step(rung)), text)
+    return look
 
 
 _ROUND = timedelta(minutes=1)  # the DAG incident_detection runs as often

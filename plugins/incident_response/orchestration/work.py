@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from incident_response import bootstrap
-from incident_response.domain.errors import BadInput
+from incident_response.domain.errors import BadInput, IncidentResponseError
 from incident_response.domain.incidents import Incident, number_of
 from incident_response.domain.runbooks import Remediation
 from incident_response.service.job import Job
@@ -58,3 +58,16 @@ def skip_ahead(job: Job, task: str) -> None:
     if unneeded:
         log.info("Not needed: %s", ", ".join(unneeded))
         raise compat.SkipAhead(tasks=list(unneeded))
+
+
+def break_off(value: Any, run_id: str, task: str, why: str) -> None:
+    """Conclude a remediation whose `task` ends red for good: whoever is paged for it is paged now.
+
+    Airflow notices the end of a red task up to five seconds late, and then the conclusion has to start.
+    """
+    try:
+        broken = job(value, run_id)
+        if broken is not None and not broken.remediation.state.ended:
+            bootstrap.services().running.conclude(broken, (task, why), bootstrap.now())
+    except IncidentResponseError as error:  # the task that concludes comes all the same
+        log.warning("%s: not concluded yet: %s", run_id, error)

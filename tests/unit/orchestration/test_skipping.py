@@ -41,7 +41,8 @@ def test_the_graph_is_in_the_order_that_is_skipped_by(name: str) -> None:
     ]
 
 
-def _context(site: Driven) -> dict[str, Any]:
+def context_of(site: Driven) -> dict[str, Any]:
+    """What a task is given, as far as ours look at it."""
     run = SimpleNamespace(conf={"incident": site.number})
     return {"dag_run": run, "run_id": site.run_id, "ti": SimpleNamespace(xcom_push=lambda **_: None)}
 
@@ -50,7 +51,7 @@ def test_the_guard_skips_what_does_not_fit(site: Driven) -> None:
     """And is done itself."""
     site.drive("see")
     with pytest.raises(compat.SkipAhead) as ahead:
-        GuardOperator(task_id="guard").execute(_context(site))
+        GuardOperator(task_id="guard").execute(context_of(site))
     assert ahead.value.tasks == ["pause"]
 
 
@@ -60,7 +61,7 @@ def test_a_guard_that_refuses_leaves_the_conclusion(site: Driven) -> None:
     for name in ("restart", "replace"):
         site.house.actions[name].refuses = "not on the allow list"
     with pytest.raises(compat.SkipAhead) as ahead:
-        GuardOperator(task_id="guard").execute(_context(site))
+        GuardOperator(task_id="guard").execute(context_of(site))
     assert ahead.value.tasks == ["pause", "restart", "verify_restart", "replace", "verify_replace", "resume"]
 
 
@@ -69,7 +70,7 @@ def test_a_step_with_nothing_unneeded_behind_it_just_ends(site: Driven) -> None:
     site.drive("see", "plan", "guard")
     step = site.job.runbook.step("restart")
     assert step
-    assert StepOperator(step=step).execute(_context(site)) == "Did restart on container:a"
+    assert StepOperator(step=step).execute(context_of(site)) == "Did restart on container:a"
 
 
 def _trigger(site: Driven) -> triggers.CheckTrigger:
@@ -89,7 +90,7 @@ def test_a_proof_in_the_triggerer_goes_on_in_a_worker_that_skips_the_rest(site: 
     sensor = VerifySensor(rung="restart", last=False)
     sensor.incident, sensor.run_id = str(site.number), site.run_id
     with pytest.raises(compat.SkipAhead) as ahead:
-        sensor.execute_complete(_context(site), event.payload)
+        sensor.execute_complete(context_of(site), event.payload)
     assert ahead.value.tasks == ["replace", "verify_replace", "resume"]
 
 
