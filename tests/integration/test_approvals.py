@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from urllib.parse import quote
 
 import pytest
@@ -36,24 +37,67 @@ def house(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFact
         yield deployment
 
 
-@pytest.fixture
-def turn(request: pytest.FixtureRequest) -> int:
-    """1, and 2 for a second try, which needs pipelines of its own."""
-    return int(getattr(request.node, "execution_count", 1))
+@dataclass(frozen=True)
+class Asked:
+    """A pipeline that has failed, and the run that waits for a person."""
 
+    house: Deployment
+    dag_id: str
 
-def asked(house: Deployment, dag_id: str) -> tuple[Incident, Remediation]:
-    """A pipeline fails, and its runbook waits for a person."""
-    house.airflow.trigger(dag_id, run_id="ask")
-    incident = house.until("an incident", lambda: house.of(dag_id), 90)
+    @property
+    def incident(self) -> Incident:
+        return self.house.until("an incident", lambda: self.house.of(self.dag_id), 90)
 
-    def waits() -> bool:
-        steps = {step.step: step for step in house.steps(incident.number)}
+    @property
+    def remediation(self) -> Remediation:
+        (found,) = self.house.remediations(self.incident.number)
+        return found
+
+    @property
+    def end(self) -> Remediation:
+        """Once it has come to one."""
+        ended = lambda: self.remediation if self.remediation.state.ended else None  # noqa: E731
+        return self.house.until("the remediation's end", ended, 120)
+
+    @property
+    def tries(self) -> int:
+        """Of the task that fails the first time."""
+        return tries(self.house, self.dag_id)
+
+    def waits(self) -> bool:
+        steps = {step.step: step for step in self.house.steps(self.incident.number)}
         return "approve" in steps and steps["approve"].state is StepState.RUNNING
 
-    house.until("the question", waits, 90)
-    (remediation,) = house.remediations(incident.number)
-    return incident, remediation
+
+@dataclass(frozen=True)
+class Questions:
+    """All are asked at the same time; each test looks at what became of one."""
+
+    in_airflow: Asked
+    on_page: Asked
+    nobody: Asked
+    declined: Asked
+    page: str  # as the operator saw it
+    before: tuple[int, int]  # tries of the task before the two answers of yes
+
+
+@pytest.fixture(scope="module")
+def questions(house: Deployment) -> Questions:
+    """Four pipelines fail; three of them get an answer as soon as it is asked for."""
+    asked = [Asked(house, dag_id) for dag_id in ("heals_after_1", "heals_before_1", "heals_later_1", "heals")]
+    for one in asked:
+        house.airflow.trigger(one.dag_id, run_id="ask")
+    in_airflow, on_page, nobody, declined = asked
+    for one in asked:
+        house.until(f"the question of {one.dag_id}", one.waits, 90)
+    before = in_airflow.tries, on_page.tries
+    answer_in_airflow(house, in_airflow.remediation.run_id, "Approve")
+    answer_in_airflow(house, declined.remediation.run_id, "Reject")
+    path = f"/incidents/{on_page.incident.number}"
+    page = house.airflow.get(path, user="op").text
+    answer = house.airflow.post(f"{path}/approve", user="op", data={"attempt": "1"})
+    assert answer.status_code == 303, answer.text
+    return Questions(in_airflow, on_page, nobody, declined, page, before)
 
 
 def tries(house: Deployment, dag_id: str) -> int:
@@ -70,62 +114,46 @@ def answer_in_airflow(house: Deployment, run_id: str, option: str) -> None:
     house.airflow.patch(path, user="op", json=body).raise_for_status()
 
 
-def expect_repaired(house: Deployment, incident: Incident, dag_id: str) -> None:
+def expect_repaired(house: Deployment, asked: Asked) -> None:
     """Once, in the name of who approved. The scan may see the green run before the runbook proves it."""
-    house.until_status(incident.number, Status.RESOLVED, timeout=120)
-    ended = lambda: [one for one in house.remediations(incident.number) if one.state.ended]  # noqa: E731
-    (remediation,) = house.until("the remediation's end", ended, 60)
-    assert remediation.state is RemediationState.SUCCEEDED
-    assert tries(house, dag_id) == 2
-    assert "op approved the plan" in house.story(incident.number)
+    number = asked.incident.number
+    house.until_status(number, Status.RESOLVED, timeout=120)
+    assert asked.end.state is RemediationState.SUCCEEDED
+    assert asked.tries == 2
+    assert "op approved the plan" in house.story(number)
 
 
-def test_an_operator_approves_in_airflow(house: Deployment, turn: int) -> None:
+def test_an_operator_approves_in_airflow(house: Deployment, questions: Questions) -> None:
     """The plan is what Airflow's form shows; who said yes is in the timeline."""
-    dag_id = f"heals_after_{turn}"
-    incident, remediation = asked(house, dag_id)
-    assert tries(house, dag_id) == 1
-    answer_in_airflow(house, remediation.run_id, "Approve")
-
-    expect_repaired(house, incident, dag_id)
+    assert questions.before[0] == 1
+    expect_repaired(house, questions.in_airflow)
 
 
-def test_a_person_approves_on_the_page(house: Deployment, turn: int) -> None:
+def test_a_person_approves_on_the_page(house: Deployment, questions: Questions) -> None:
     """The page tells Airflow, and the run goes on."""
-    dag_id = f"heals_before_{turn}"
-    incident, _ = asked(house, dag_id)
-    page = house.airflow.get(f"/incidents/{incident.number}", user="op").text
-    assert "It waits for your approval" in page
-    assert f"Clear 2 failed task instances of {dag_id}/ask" in page
-    answer = house.airflow.post(f"/incidents/{incident.number}/approve", user="op", data={"attempt": "1"})
-    assert answer.status_code == 303, answer.text
-
-    expect_repaired(house, incident, dag_id)
+    assert questions.before[1] == 1
+    assert "It waits for your approval" in questions.page
+    assert f"Clear 2 failed task instances of {questions.on_page.dag_id}/ask" in questions.page
+    expect_repaired(house, questions.on_page)
 
 
-def test_nobody_answers_in_time(house: Deployment, turn: int) -> None:
+def test_nobody_answers_in_time(house: Deployment, questions: Questions) -> None:
     """Nothing is touched, and a person is paged long before the grace for the repair is over."""
-    dag_id = f"heals_later_{turn}"
-    incident, _ = asked(house, dag_id)
-    house.until_level(incident.number, 1, timeout=20)  # to be asked
-    ended = lambda: [one for one in house.remediations(incident.number) if one.state.ended]  # noqa: E731
-    (remediation,) = house.until("the remediation's end", ended, 120)
-    assert remediation.state is RemediationState.REFUSED
-    assert remediation.reason.startswith("approval: ")
-    house.until_level(incident.number, 2, timeout=20)
-    assert tries(house, dag_id) == 1
+    asked = questions.nobody
+    assert asked.end.state is RemediationState.REFUSED
+    assert asked.end.reason.startswith("approval: ")
+    house.until_level(asked.incident.number, 2, timeout=20)
+    story = house.story(asked.incident.number)
+    assert story.index("Level 1 Operations paged") < story.index("approval: ")  # to be asked
+    assert asked.tries == 1
 
 
-def test_an_operator_declines(house: Deployment, turn: int) -> None:
+def test_an_operator_declines(house: Deployment, questions: Questions) -> None:
     """The same as a refusal by the guard, in that person's name."""
-    dag_id = ("heals", "heals_too")[turn - 1]
-    incident, remediation = asked(house, dag_id)
-    answer_in_airflow(house, remediation.run_id, "Reject")
-    ended = lambda: [one for one in house.remediations(incident.number) if one.state.ended]  # noqa: E731
-    house.until("the remediation's end", ended, 120)
-    assert house.remediations(incident.number)[0].state is RemediationState.REFUSED
-    assert "op declined the plan" in house.story(incident.number)
-    assert tries(house, dag_id) == 1
+    asked = questions.declined
+    assert asked.end.state is RemediationState.REFUSED
+    assert "op declined the plan" in house.story(asked.incident.number)
+    assert asked.tries == 1
 
 
 def test_a_variable_of_airflow_stops_all_automation(house: Deployment) -> None:
