@@ -12,6 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from incident_response.domain.incidents import Status
+from incident_response.domain.pipeline_signals import (
+    Attempt,
+    DagFacts,
+    run_stuck,
+    run_unstuck,
+    task_failed,
+    task_recovered,
+)
 from incident_response.domain.ports import OutgoingState, Role, Sighting
 from incident_response.domain.severities import Severity
 from incident_response.domain.signals import Signal
@@ -345,3 +353,24 @@ def test_a_storm_behind_one_dependency_is_one_incident_and_two_messages(house: H
     assert list(opened(house).values()) == ["lianel_energy"]
     assert len(house.post.sent) <= 2
     assert len({s.fingerprint for s in signals(house, next(iter(opened(house))))}) == len(storm) + 1
+
+
+def test_what_was_stuck_and_is_marked_failed_stays_one_incident(house: House) -> None:
+    """The scan may look between the two halves of the repair. It is over when the run is green."""
+    started, facts = house.now, DagFacts()
+    stuck = run_stuck(
+        "airflow_runs", "entsoe_ingestion", "r1", started, house.now, facts,
+        limit=timedelta(hours=2), because="the limit",
+    )  # fmt: skip
+    assert take(house, stuck) == [Taken.OPENED]
+    (number,) = opened(house)
+    house.now += minutes(1)
+    unstuck = run_unstuck("airflow_runs", "entsoe_ingestion", "r1", house.now, started, "it runs no more")
+    attempt = Attempt("entsoe_ingestion", "r1", "load")
+    take(house, task_failed("airflow_runs", attempt, house.now, facts), unstuck)
+    assert list(opened(house)) == [number]
+    assert house.incident(number).status is not Status.MITIGATED
+
+    house.now += minutes(1)
+    take(house, task_recovered("airflow_runs", attempt, house.now, "run r1 is green"))
+    assert house.incident(number).status is Status.MITIGATED
