@@ -19,6 +19,7 @@ import pytest
 from tests.support import REPOSITORY
 from tests.support.airflow import COMPONENTS, HARNESS, Airflow
 from tests.support.postgres import PostgresServer
+from tests.support.processes import Process
 from tests.support.smtp import SmtpServer
 
 pytestmark = [pytest.mark.integration]
@@ -153,6 +154,22 @@ def test_nothing_survives_a_killed_test_run(tmp_path: Path) -> None:
     wait_until(lambda: not psutil.pid_exists(int(pid)))
     if os.geteuid() == 0:
         wait_until(lambda: not Path(data).exists())
+
+
+def test_what_is_killed_is_dead_when_the_call_returns(tmp_path: Path) -> None:
+    """Also what a dead leader would leave behind, with much memory to give back."""
+    hold = "held = bytearray(300_000_000); print('x', flush=True); import time; time.sleep(600)"
+    others = f"[subprocess.Popen([sys.executable, '-c', {hold!r}]) for _ in '123']"
+    log = tmp_path / "log"
+    program = f"import subprocess, sys; {others}; {hold}"
+    process = Process([sys.executable, "-c", program], log, env=dict(os.environ), cwd=tmp_path)
+    wait_until(lambda: log.read_text().count("x") == 4)
+    tree = [psutil.Process(process.pid), *psutil.Process(process.pid).children()]
+
+    process.kill()
+
+    assert len(tree) == 4
+    assert not [one for one in tree if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_the_guard_ignores_what_a_terminal_sends(postgres_server: PostgresServer) -> None:

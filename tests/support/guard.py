@@ -13,14 +13,18 @@ import os
 import shutil
 import signal
 import sys
+import time
 
 import psutil
+
+_PATIENCE = 10.0  # seconds; one in a system call that cannot be broken off is left to the kernel
 
 
 def kill_tree(pid: int) -> None:
     """SIGKILL a session leader, all its descendants and whatever else is left of its session.
 
-    A process group is not enough: Airflow gives each task a group of its own.
+    A process group is not enough: Airflow gives each task a group of its own. Returns when all are dead: a
+    killed process holds its ports and its memory until it is, which takes a moment on a busy machine.
     """
     victims = {pid: psutil.Process(pid)} if _leads_session(pid) else {}
     for leader in list(victims.values()):
@@ -34,6 +38,17 @@ def kill_tree(pid: int) -> None:
     for process in victims.values():
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
+    deadline = time.monotonic() + _PATIENCE
+    while not all(map(_is_dead, victims.values())) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _is_dead(process: psutil.Process) -> bool:
+    """Gone, or waiting for whoever started it to look."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _leads_session(pid: int) -> bool:

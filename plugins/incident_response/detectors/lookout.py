@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache, partial
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from incident_response.domain.errors import IncidentResponseError, SourceUnavailable
@@ -18,15 +18,15 @@ from .parallel import settle
 if TYPE_CHECKING:
     from incident_response.sources.base import Source
 
-AGAIN: Mapping[str, tuple[str, str]] = {  # by source of a sighting: module and class, loaded when it is asked
-    "airflow_health": ("again_services", "AirflowHealthAgain"),
-    "alertmanager": ("again_alerts", "AlertmanagerAgain"),
-    "data_quality": ("again_data", "DataQualityAgain"),
-    "docker": ("again_docker", "DockerAgain"),
-    "http_health": ("again_services", "HttpHealthAgain"),
-    "loki": ("again_alerts", "LokiAgain"),
-    "postgres": ("again_services", "PostgresAgain"),
-    "prometheus": ("again_alerts", "PrometheusAgain"),
+AGAIN: Mapping[str, str] = {  # by source of a sighting; loaded when it is asked
+    "airflow_health": "again_services:AirflowHealthAgain",
+    "alertmanager": "again_alerts:AlertmanagerAgain",
+    "data_quality": "again_data:DataQualityAgain",
+    "docker": "again_docker:DockerAgain",
+    "http_health": "again_services:HttpHealthAgain",
+    "loki": "again_alerts:LokiAgain",
+    "postgres": "again_services:PostgresAgain",
+    "prometheus": "again_alerts:PrometheusAgain",
 }
 _RUNS = "airflow_runs"
 _RUN_SECONDS = 20.0
@@ -91,6 +91,5 @@ class Lookout:
 @cache
 def again_of(kind: str) -> Again[Any]:
     """What looks once more for sightings of this source."""
-    module, name = AGAIN[kind]
-    made: Again[Any] = getattr(import_module(f".{module}", __package__), name)()
+    made: Again[Any] = resolve_name(f"{__package__}.{AGAIN[kind]}")()
     return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from incident_response.domain.connections import Connection
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 # Modules of detectors are loaded when there is something to look at: most tasks of a runbook never look.
 ALWAYS = ("airflow_runs", "airflow_edges")
-_DETECTORS = {  # by kind of source: module and class
-    "airflow_health": ("airflow_health", "AirflowHealthDetector"),
-    "alertmanager": ("alertmanager", "AlertmanagerDetector"),
-    "data_quality": ("data_quality", "DataQualityDetector"),
-    "docker": ("docker_engine", "DockerDetector"),
-    "http_health": ("http_health", "HttpHealthDetector"),
-    "loki": ("loki", "LokiDetector"),
-    "postgres": ("postgres", "PostgresDetector"),
-    "prometheus": ("prometheus", "PrometheusDetector"),
+_DETECTORS = {  # by kind of source
+    "airflow_health": "airflow_health:AirflowHealthDetector",
+    "alertmanager": "alertmanager:AlertmanagerDetector",
+    "data_quality": "data_quality:DataQualityDetector",
+    "docker": "docker_engine:DockerDetector",
+    "http_health": "http_health:HttpHealthDetector",
+    "loki": "loki:LokiDetector",
+    "postgres": "postgres:PostgresDetector",
+    "prometheus": "prometheus:PrometheusDetector",
 }
 Find = Callable[[str], "Connection | None"]
 
@@ -35,8 +35,7 @@ Find = Callable[[str], "Connection | None"]
 def detector(source: Source, find: Find, airflow: AirflowRest) -> Detector:
     """What looks at a source."""
     kind = source.kind  # type: ignore[attr-defined]  # every class of sources has one, the base has none
-    module, name = _DETECTORS[kind]
-    make = getattr(import_module(f".{module}", __package__), name)
+    make = resolve_name(f"{__package__}.{_DETECTORS[kind]}")
     # Airflow's own health is asked through its API, everything else through a connection.
     made: Detector = make(source, airflow if kind == "airflow_health" else find)
     return made
