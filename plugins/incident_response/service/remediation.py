@@ -314,9 +314,7 @@ class Remediations:
             history=[one for one in past if (one.incident, one.attempt) != me],
             acted=tx.acted_since(now - _HOUR),
             limits=self._limits(),
-            switches=[
-                switch for switch in (*tx.switches(), self._variable()) if switch and not switch.enabled
-            ],
+            switches=[switch for switch in (*tx.switches(), variable) if switch and not switch.enabled],
             lease=lease,
             window=mute.name if mute else "",
             approved_by=str(approval.data.get("by", "")) if approval is not None and approved else "",

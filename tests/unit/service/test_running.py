@@ -636,3 +636,18 @@ def test_what_was_contained_is_not_taken_back_after_the_lease() -> None:
     with pytest.raises(Refused, match="nothing more is changed"):
         site.step("resume")
     assert not [done for done in site.world.done if done.startswith("undo")]
+
+
+def test_the_guard_asks_airflow_for_the_switch_once_and_before_its_transaction(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While Airflow thinks about it, the store must not be held."""
+    site, order = Site(), list[str]()
+    site.step("see")
+    site.step("plan")
+    store = site.house.store
+    transaction = store.transaction
+    monkeypatch.setattr(store, "transaction", lambda: (order.append("transaction"), transaction())[1])
+    monkeypatch.setattr(site.house.remediations, "_variable", lambda: order.append("asked"))
+    assert site.step("guard")[0]
+    assert order == ["asked", "transaction"]
