@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import Field
@@ -12,6 +13,9 @@ from incident_response.domain.ports import Integration
 from incident_response.domain.signals import Signal
 
 from .fields import Form, Moment, Texts, fill, happened, labelled, line, not_too_many, told
+
+Items = tuple[tuple[str, str], ...]  # of a mapping, in its order
+_SHORT = 2000  # characters of one alert: longer ones are not remembered
 
 
 class Alert(Form):
@@ -57,16 +61,26 @@ def signal_of(alert: Alert, by: Integration, now: datetime, details: Mapping[str
     """One alert as a signal; `details` beside its annotations."""
     firing = alert.status == "firing"
     labels, notes = labelled(alert.labels, by.labels), alert.annotations
-    words = (notes.get(name, "") for name in ("summary", "message", "description"))
+    texts = tuple(labels.items()), tuple(notes.items())
+    short = sum(len(name) + len(text) for items in texts for name, text in items) <= _SHORT
+    summary, kept = _said(*texts) if short else _said.__wrapped__(*texts)
     return Signal(
         source=by.kind.source,
         labels=labels,
-        summary=line(*words, _identity(labels)),
+        summary=summary,
         # A repeat of a firing alert has the time of its start: what is resolved stays resolved.
         occurred_at=happened(alert.startsAt if firing else alert.endsAt, now),
         firing=firing,
-        details={**told(annotations=notes), **details},
+        details={**kept, **details},
     )
+
+
+@lru_cache(maxsize=2048)
+def _said(labels: Items, notes: Items) -> tuple[str, Mapping[str, Any]]:
+    """The summary, and what is kept of the annotations: in a storm the same alerts come again and again."""
+    found = dict(notes)
+    words = (found.get(name, "") for name in ("summary", "message", "description"))
+    return line(*words, _identity(dict(labels))), told(annotations=found)
 
 
 def _identity(labels: Mapping[str, str]) -> str:
