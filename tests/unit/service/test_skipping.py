@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -72,6 +73,31 @@ def test_nothing_is_skipped_beyond_the_first_task_that_is_needed() -> None:
         "replace",
         "verify_replace",
     ]  # `resume` has something to take back
+
+
+def test_an_attempt_that_does_not_fit_waits_behind_one_that_does() -> None:
+    """Its check would start beside the first attempt, see that nothing is proven, and end the remediation."""
+    site = Driven()
+    book = site.job.runbook
+    steps = tuple(replace(step, when=("other",)) if step.name == "replace" else step for step in book.steps)
+    site.house.books["mend"] = replace(book, steps=steps)
+    site.drive("see", "plan", "guard")
+    assert site.ahead("guard") == ["pause"]
+    assert "replace" not in site.job.results
+    site.proven = lambda: False
+    site.drive("restart", "verify_restart")
+    assert site.ahead("verify_restart") == ["replace"]  # the last check says how it ended
+
+
+def test_a_severity_that_is_raised_behind_the_plan_still_needs_an_approval() -> None:
+    """Nobody was to be asked for P2, and the question was skipped; as P1 it does not act."""
+    site = Driven(modes={Severity.P1: Mode.APPROVE})
+    site.drive("see", "plan")
+    assert site.ahead("plan") == ["approve"]
+    site.house.lifecycle.set_severity(site.number, Severity.P1, "op", site.house.now)
+    allowed, why = site.step("guard")
+    assert (allowed, why.split(":")[0]) == (False, "approval")
+    assert not site.world.done
 
 
 def test_what_was_told_is_told_again_to_the_next_try() -> None:
