@@ -17,8 +17,12 @@ class WebServer:
     the path and the Authorization header of each request.
     """
 
-    def __init__(self, certificate: Path | None = None, port: int = 0) -> None:
-        """`certificate` is a PEM file with key and certificate: then it speaks TLS."""
+    def __init__(
+        self, certificate: Path | None = None, port: int = 0, *, clients: Path | None = None
+    ) -> None:
+        """`certificate` is a PEM file with key and certificate: then it speaks TLS, and, with `clients`, only
+        to those who show a certificate of that authority.
+        """
         self.status, self.body, self.delay, self.drips = 200, b"ok", 0.0, False
         self.headers: dict[str, str] = {}
         self.paths: dict[str, tuple[int, dict[str, str]]] = {}  # answers of single paths
@@ -27,6 +31,9 @@ class WebServer:
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
+            if clients:
+                context.verify_mode = ssl.CERT_REQUIRED
+                context.load_verify_locations(clients)
             self._server.socket = context.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )

@@ -11,16 +11,14 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from incident_response.domain.connections import Connection
-from incident_response.domain.errors import IncidentResponseError, NotConfigured, SourceUnavailable
+from incident_response.domain.errors import IncidentResponseError, SourceUnavailable
 from incident_response.domain.redaction import one_line, redact
 
 from .docker_stream import last, pieces
+from .docker_wire import Reply, Wire
 
 _MOST_BYTES = 16 * 1024 * 1024  # of one answer; a list of a thousand containers has two megabytes
 _MOST_LOG = 64 * 1024 * 1024  # read for the last lines of a container's log
-_THREADS = 8
-_ANY = "1.41"  # the SDK wants to know one; ours is in the paths
-_SCHEMES = ("unix://", "tcp://", "http://", "https://")
 
 
 class NoLog(IncidentResponseError):
@@ -34,39 +32,10 @@ class Engine:
 
     def __init__(self, name: str, connection: Connection, seconds: float) -> None:
         """`name` is the detector's or the action's, for messages; `seconds` is the time for everything."""
-        try:
-            import docker
-            import docker.errors
-            import requests
-            from docker.tls import TLSConfig
-        except ImportError:
-            raise NotConfigured(
-                f"{name}: the Python package docker is not installed {self.where}; pip install docker "
-                "(without it, set `enabled: false` for the source in detectors.yaml)"
-            ) from None
         self._name = name
         self.time: datetime | None = None  # the engine's clock, at its last answer
         self._deadline = time.monotonic() + seconds
-        self._url = engine_url(name, connection)
-        self._errors = (docker.errors.DockerException, requests.RequestException, OSError)
-        try:
-            # With a version it asks nothing yet: that would go by the proxies and the REQUESTS_CA_BUNDLE of
-            # the environment, which beats the authority of the connection.
-            self._client = docker.APIClient(
-                self._url,
-                version=_ANY,
-                timeout=self._left,
-                tls=_tls(connection, TLSConfig),
-                max_pool_size=_THREADS,
-            )
-        except docker.errors.TLSParameterError as error:
-            raise NotConfigured(
-                f"{name}: {one_line(str(error), 150)}; check the paths tls_ca, tls_cert and tls_key in the "
-                f"connection's extra: they must exist {self.where}"
-            ) from None
-        except self._errors as error:
-            raise self._silent(error) from None
-        self._client.trust_env = False
+        self._wire = Wire(name, connection, self.where)
         self._prefix = ""  # old engines refuse new clients, and the other way round: the engine says which
         try:
             self._prefix = f"/v{self._get('/version')['ApiVersion']}"
@@ -75,7 +44,7 @@ class Engine:
 
     def close(self) -> None:
         """Give the connections back."""
-        self._client.close()
+        self._wire.close()
 
     def containers(self) -> list[dict[str, Any]]:
         """All containers, running or not, as `docker ps` lists them."""
@@ -103,10 +72,10 @@ class Engine:
         params = {"stdout": "1", "stderr": "1", "timestamps": "1", "tail": str(lines)}
         params |= {} if since is None else {"since": str(since)}
         with self._open("GET", f"/containers/{container}/logs", params) as answer:
-            if answer.status_code in (400, 404, 409, 500, 501):  # the logging driver cannot, or has lost it
-                raise NoLog(self._said(answer) or f"the engine answers {answer.status_code}")
+            if answer.status in (400, 404, 409, 500, 501):  # the logging driver cannot, or has lost it
+                raise NoLog(self._said(answer) or f"the engine answers {answer.status}")
             self._check(answer, f"GET /containers/{container[:12]}/logs")
-            return last(pieces(answer.raw, tty=tty), keep, _MOST_LOG, lambda: self.left)
+            return last(pieces(answer.chunks(), tty=tty), keep, _MOST_LOG, lambda: self.left)
 
     def oom_events(self, since: int, until: int) -> list[dict[str, Any]]:
         """Kills for memory between two Unix times, of the engine's last 256 events.
@@ -127,10 +96,10 @@ class Engine:
     def _read(self, path: str, params: Mapping[str, str]) -> bytes | None:
         """The body; None when there is no such container."""
         with self._open("GET", path, params) as answer:
-            if answer.status_code == 404 and path.startswith("/containers/"):
+            if answer.status == 404 and path.startswith("/containers/"):
                 return None
             self._check(answer, f"GET {path}")
-            body = bytes(answer.raw.read(_MOST_BYTES + 1, decode_content=True))
+            body = answer.read(_MOST_BYTES)
         if len(body) > _MOST_BYTES:
             raise SourceUnavailable(
                 f"{self._name}: the answer to GET {path} is larger than {_MOST_BYTES} bytes"
@@ -145,39 +114,31 @@ class Engine:
         params: Mapping[str, str] | None = None,
         content: Any = None,
         seconds: float | None = None,
-    ) -> Iterator[Any]:
+    ) -> Iterator[Reply]:
         """An answer, whatever its status, whose body is not read yet. Raises SourceUnavailable."""
-        # Not the SDK's own methods: they read without a limit, and events without a timeout.
-        url = f"{self._client.base_url}{self._prefix}{path}"
         limit = self._left if seconds is None else min(seconds, self._left)
         try:
-            with self._client.request(
-                method, url, params=params, json=content, timeout=limit, stream=True
-            ) as answer:
-                with contextlib.suppress(TypeError, ValueError):  # no such header, or no such time
-                    self.time = parsedate_to_datetime(answer.headers.get("Date"))
+            with self._wire.open(method, f"{self._prefix}{path}", params, content, limit) as answer:
+                with contextlib.suppress(KeyError, TypeError, ValueError):  # no such header, or no time
+                    self.time = parsedate_to_datetime(answer.headers["Date"])
                 yield answer
-        except IncidentResponseError:
-            raise
-        except self._errors as error:
-            raise self._silent(error) from None
-        except Exception as error:  # noqa: BLE001 - urllib3 reads the body and raises errors of its own
+        except self._wire.failures as error:
             raise self._silent(error) from None
 
-    def _check(self, answer: Any, asked: str) -> None:
+    def _check(self, answer: Reply, asked: str) -> None:
         """Raises SourceUnavailable when this is no good answer."""
-        if answer.status_code == 200:
+        if answer.status == 200:
             return
         said = self._said(answer)
         raise SourceUnavailable(
-            f"{self._name}: the Docker Engine answers {answer.status_code} to {asked}"
+            f"{self._name}: the Docker Engine answers {answer.status} to {asked}"
             f"{': ' + said if said else ''}; a socket proxy must allow CONTAINERS, EVENTS and VERSION"
             + (", or set `events: false` in detectors.yaml" if asked == "GET /events" else "")
         )
 
-    def _said(self, answer: Any) -> str:
+    def _said(self, answer: Reply) -> str:
         """What an error says: `{"message": "No such container: …"}`, or a proxy's own words."""
-        body = bytes(answer.raw.read(4096, decode_content=True)).decode(errors="replace")
+        body = answer.read(4096)[:4096].decode(errors="replace")
         with contextlib.suppress(ValueError, KeyError, TypeError):
             body = str(json.loads(body)["message"])
         return one_line(" ".join(body.split()), 300)
@@ -193,38 +154,13 @@ class Engine:
 
     def _stranger(self) -> SourceUnavailable:
         return SourceUnavailable(
-            f"{self._name}: what answers at {redact(self._url)} is no Docker Engine; check its connection"
+            f"{self._name}: what answers at {redact(self._wire.url)} is no Docker Engine; "
+            "check its connection"
         )
 
     def _silent(self, error: Exception) -> SourceUnavailable:
         return SourceUnavailable(
-            f"{self._name}: the Docker Engine at {redact(self._url)} does not answer "
+            f"{self._name}: the Docker Engine at {redact(self._wire.url)} does not answer "
             f"({one_line(str(error), 150)}); check that it runs, and that its socket may be used, or its "
             f"proxy reached, {self.where}"
         )
-
-
-def engine_url(name: str, connection: Connection) -> str:
-    """The engine's address from an Airflow connection. Raises NotConfigured."""
-    host = connection.host.strip()
-    if host.startswith("/"):
-        return f"unix://{host}"
-    if host and "://" not in host:
-        secure = bool(connection.extra.get("tls_cert") or connection.extra.get("tls_ca"))
-        return f"tcp://{host}:{connection.port or (2376 if secure else 2375)}"
-    if not host.startswith(_SCHEMES):
-        raise NotConfigured(
-            f"{name}: the connection's host is {redact(host)!r}, no address of a Docker Engine; write "
-            "unix:///var/run/docker.sock or tcp://host:2375"
-        )
-    return host.rstrip("/") if connection.port is None else f"{host.rstrip('/')}:{connection.port}"
-
-
-def _tls(connection: Connection, config: Any) -> Any:
-    authority, certificate, key = (
-        str(connection.extra.get(f"tls_{part}", "")) for part in ("ca", "cert", "key")
-    )
-    if not (authority or certificate or key):
-        return False
-    pair = (certificate, key) if certificate or key else None
-    return config(client_cert=pair, ca_cert=authority or None, verify=True)

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
 
 _HEADER = 8  # bytes: the stream's number, three zeros, the length
-_PIECE = 16 * 1024
 _LONGEST = 1024 * 1024  # of one frame; the engine's have 32 kB at most
 
 
-def pieces(raw: Any, *, tty: bool) -> Iterator[bytes]:
+def pieces(chunks: Iterable[bytes], *, tty: bool) -> Iterator[bytes]:
     """The output as it comes. With a terminal it is sent as it is, without one in frames of two streams."""
-    while True:
-        if tty:
-            piece = raw.read(_PIECE)
-        else:
-            header = raw.read(_HEADER)
-            length = int.from_bytes(header[4:], "big") if len(header) == _HEADER else 0
+    if tty:
+        yield from chunks
+        return
+    waiting = bytearray()
+    for chunk in chunks:
+        waiting += chunk
+        begin = 0
+        while len(waiting) >= begin + _HEADER:
+            length = int.from_bytes(waiting[begin + 4 : begin + _HEADER], "big")
+            end = begin + _HEADER + length
             if length > _LONGEST:
                 return  # no frames
-            piece = raw.read(length) if length else b""
-            if not piece and len(header) == _HEADER:
-                continue
-        if not piece:
-            return
-        yield bytes(piece)
+            if len(waiting) < end:
+                break
+            if length:
+                yield bytes(waiting[begin + _HEADER : end])
+            begin = end
+        del waiting[:begin]
+    if len(waiting) > _HEADER:
+        yield bytes(waiting[_HEADER:])  # the engine broke off
 
 
 def last(found: Iterator[bytes], keep: int, most: int, left: Callable[[], float]) -> tuple[str, bool]:

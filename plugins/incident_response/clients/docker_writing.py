@@ -10,6 +10,7 @@ from incident_response.domain.errors import NotConfigured, OutcomeUnknown, Refus
 
 from .docker_api import Engine
 from .docker_stream import last, pieces
+from .docker_wire import Reply
 
 _MOST_OUTPUT = 256 * 1024  # of a command
 _DONE = (200, 201, 204)
@@ -65,9 +66,9 @@ class WritingEngine(Engine):
             with self._open(
                 "POST", f"/exec/{run}/start", content={"Detach": False, "Tty": False}, seconds=seconds
             ) as answer:
-                if answer.status_code not in _DONE:
+                if answer.status not in _DONE:
                     raise self._refusal(answer, "POST /exec/*/start")
-                frames = pieces(answer.raw, tty=False)
+                frames = pieces(answer.chunks(), tty=False)
                 output, complete = last(frames, _MOST_OUTPUT, _MOST_OUTPUT, lambda: self.left - until)
         except SourceUnavailable:  # it says nothing and does not end
             return None, output
@@ -84,11 +85,11 @@ class WritingEngine(Engine):
             raise SourceUnavailable(f"{self._name}: no time was left for {asked}; it was not asked")
         try:
             with self._open("POST", path, params, content) as answer:
-                if answer.status_code == _ALREADY:
+                if answer.status == _ALREADY:
                     return {}
-                if answer.status_code not in _DONE:
+                if answer.status not in _DONE:
                     raise self._refusal(answer, asked)
-                body = bytes(answer.raw.read(65_536, decode_content=True))
+                body = answer.read(65_536)
         except SourceUnavailable as error:
             raise OutcomeUnknown(
                 f"{error}; whether {asked} for {parts[2][:12]} was done has to be looked at"
@@ -98,11 +99,11 @@ class WritingEngine(Engine):
         except (ValueError, TypeError):
             return {}
 
-    def _refusal(self, answer: Any, asked: str) -> Refused | NotConfigured:
+    def _refusal(self, answer: Reply, asked: str) -> Refused | NotConfigured:
         said = f": {text}" if (text := self._said(answer)) else ""
-        if answer.status_code in (401, 403, 405):
+        if answer.status in (401, 403, 405):
             return NotConfigured(
-                f"{self._name}: what stands before the Docker Engine answers {answer.status_code} to "
+                f"{self._name}: what stands before the Docker Engine answers {answer.status} to "
                 f"{asked}; let the proxy of this connection allow it"
             )
-        return Refused(f"{self._name}: the Docker Engine answers {answer.status_code} to {asked}{said}")
+        return Refused(f"{self._name}: the Docker Engine answers {answer.status} to {asked}{said}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
@@ -163,25 +162,39 @@ def frame(stream: int, text: bytes) -> bytes:
 
 
 class TestStream:
-    def test_frames_become_one_text(self) -> None:
-        raw = io.BytesIO(frame(1, b"out\n") + frame(2, b"") + frame(2, b"err\n"))
-        assert last(pieces(raw, tty=False), 100, 100, lambda: 1.0) == ("out\nerr\n", True)
+    @pytest.mark.parametrize("size", [1, 3, 7, 100])
+    def test_frames_become_one_text(self, size: int) -> None:
+        """However the wire cuts them."""
+        raw = frame(1, b"out\n") + frame(2, b"") + frame(2, b"err\n")
+        assert last(pieces(cut(raw, size), tty=False), 100, 100, lambda: 1.0) == ("out\nerr\n", True)
+
+    def test_a_terminal_has_no_frames(self) -> None:
+        assert last(pieces(cut(frame(1, b"as it is"), 3), tty=True), 8, 100, lambda: 1.0) == (
+            "as it is",
+            True,
+        )
 
     def test_the_end_is_kept(self) -> None:
-        raw = io.BytesIO(b"".join(frame(1, b"%03d\n" % number) for number in range(100)))
-        assert last(pieces(raw, tty=False), 8, 10_000, lambda: 1.0) == ("098\n099\n", True)
+        raw = b"".join(frame(1, b"%03d\n" % number) for number in range(100))
+        assert last(pieces(cut(raw, 50), tty=False), 8, 10_000, lambda: 1.0) == ("098\n099\n", True)
 
     def test_it_gives_up(self) -> None:
         """After so many bytes, or when the time is over."""
-        raw = io.BytesIO(frame(1, b"aaaa") * 3)
+        raw = [frame(1, b"aaaa") * 3]
         assert last(pieces(raw, tty=False), 100, 8, lambda: 1.0) == ("aaaaaaaa", False)
-        raw.seek(0)
         assert last(pieces(raw, tty=False), 100, 100, lambda: 0.0) == ("aaaa", False)
 
-    @pytest.mark.parametrize("odd", [b"", b"\1\0", b"plain text without frames", frame(1, b"cut")[:-1]])
-    def test_what_is_no_frame_ends_it(self, odd: bytes) -> None:
-        """A wrong length does not make it read without end."""
-        last(pieces(io.BytesIO(odd), tty=False), 100, 100, lambda: 1.0)
+    @pytest.mark.parametrize(
+        ("odd", "kept"),
+        [(b"", ""), (b"\1\0", ""), (b"plain text without frames", ""), (frame(1, b"cut")[:-1], "cu")],
+    )
+    def test_what_is_no_frame_ends_it(self, odd: bytes, kept: str) -> None:
+        """A wrong length does not make it read without end; what came of a frame that broke off is kept."""
+        assert last(pieces([odd], tty=False), 100, 100, lambda: 1.0) == (kept, True)
+
+
+def cut(raw: bytes, size: int) -> list[bytes]:
+    return [raw[begin : begin + size] for begin in range(0, len(raw), size)]
 
 
 class TestParameters:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import base64
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -11,10 +11,13 @@ from typing import Any
 
 import certifi
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from pydantic import ValidationError
 
-from incident_response.clients.docker_api import Engine, engine_url
+from incident_response.clients.docker_api import Engine
 from incident_response.clients.docker_facts import moment, used
+from incident_response.clients.docker_wire import engine_url
 from incident_response.detectors import docker_engine
 from incident_response.detectors.docker_engine import DockerDetector
 from incident_response.detectors.docker_rows import Row
@@ -450,6 +453,9 @@ class TestConnection:
             (Connection("tcp://proxy:2375"), "tcp://proxy:2375"),
             (Connection("tcp://proxy", port=2375), "tcp://proxy:2375"),
             (Connection("proxy"), "tcp://proxy:2375"),
+            (Connection("tcp://proxy"), "tcp://proxy:2375"),
+            (Connection("tcp://proxy:2399/docker/"), "tcp://proxy:2399/docker"),
+            (Connection("https://proxy"), "https://proxy"),
             (Connection("proxy", extra={"tls_ca": "/ca.pem"}), "tcp://proxy:2376"),
         ],
     )
@@ -457,11 +463,11 @@ class TestConnection:
         """As people write them into a connection."""
         assert engine_url("docker", connection) == url
 
-    @pytest.mark.parametrize("host", ["", "ssh://root:s3cret@host"])
+    @pytest.mark.parametrize("host", ["", "ssh://root:s3cret@host", "tcp://:s3cret@[:::1"])
     def test_no_address(self, host: str) -> None:
         """What to write is said; a password is not."""
         with pytest.raises(NotConfigured, match=r"write unix:///var/run/docker\.sock or tcp") as error:
-            engine_url("docker", Connection(host))
+            Engine("docker", Connection(host), 1)
         assert "s3cret" not in str(error.value)
 
     def test_a_connection_that_is_not_defined(self) -> None:
@@ -470,13 +476,6 @@ class TestConnection:
         assert source.connections == ("incident_response_docker",)
         with pytest.raises(NotConfigured, match="AIRFLOW_CONN_INCIDENT_RESPONSE_DOCKER"):
             DockerDetector(source, lambda _: None).poll({}, T0)
-
-    def test_the_sdk_is_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """It is not needed by those who look at no containers."""
-        monkeypatch.setitem(sys.modules, "docker", None)
-
-        with pytest.raises(NotConfigured, match="pip install docker"):
-            Engine("docker", Connection("tcp://127.0.0.1:1"), 1)
 
     def test_nobody_answers(self, tmp_path: Path) -> None:
         """No such socket."""
@@ -488,6 +487,42 @@ class TestConnection:
         extra = {"tls_cert": "/none/cert.pem", "tls_key": "/none/key.pem"}
         with pytest.raises(NotConfigured, match="tls_ca, tls_cert and tls_key"):
             Engine("docker", Connection("proxy", extra=extra), 1)
+
+    def test_who_we_are(self, tmp_path: Path) -> None:
+        """An engine that only speaks to those whom its authority knows."""
+        authority = Authority(tmp_path)
+        pair = str(authority.issue("us", timedelta(days=9)))
+        known = {"tls_ca": str(authority.file), "tls_cert": pair, "tls_key": pair}
+        unknown = {"tls_ca": str(authority.file)}
+        with WebServer(authority.issue("engine", timedelta(days=9)), clients=authority.file) as server:
+            server.body = json.dumps({"ApiVersion": "1.41"}).encode()
+
+            Engine("docker", Connection("127.0.0.1", port=server.port, extra=known), 5).close()
+            with pytest.raises(SourceUnavailable, match="does not answer"):
+                Engine("docker", Connection("127.0.0.1", port=server.port, extra=unknown), 5)
+
+    def test_a_key_with_a_password_is_refused(self, tmp_path: Path) -> None:
+        """Instead of asking for it at a terminal that is not there."""
+        key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"s3cret")
+        )
+        (tmp_path / "key.pem").write_bytes(key)
+        pair = Authority(tmp_path).issue("us", timedelta(days=9))
+        extra = {"tls_cert": str(pair), "tls_key": str(tmp_path / "key.pem")}
+        with pytest.raises(NotConfigured, match="a TLS file cannot be used"):
+            Engine("docker", Connection("proxy", extra=extra), 1)
+
+    def test_login_and_password_go_to_the_proxy(
+        self, proxy: WebServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """From the connection or from its address; a password is not logged with it."""
+        basic = "Basic " + base64.b64encode(b"me:s3cret").decode()
+        with caplog.at_level("DEBUG"):
+            Engine("docker", Connection(proxy.url, login="me", password="s3cret"), 5).close()
+            Engine("docker", Connection(proxy.url.replace("//", "//me:s3cret@")), 5).close()
+
+        assert [given for _, given in proxy.asked] == [basic, basic]
+        assert "s3cret" not in caplog.text
 
     def test_a_proxy_that_refuses(self, proxy: WebServer) -> None:
         """What it must allow is said."""
