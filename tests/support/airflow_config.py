@@ -46,7 +46,7 @@ _QUICK = {
     "triggerer.job_heartbeat_sec": "1",
     "dag_processor.refresh_interval": "2",
     "dag_processor.bundle_refresh_check_interval": "1",
-    "dag_processor.min_file_process_interval": "10",  # a file that has changed is parsed at once
+    "dag_processor.min_file_process_interval": "60",  # a file that has changed is parsed at once
 }
 
 
