@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.measure import Figure, at_least, grows_less, informational
 from incident_response import bootstrap
-from incident_response.domain.ports import IntegrationKind
+from incident_response.domain.records import IntegrationKind
 from tests.acceptance.hook_server import serving, settings
 from tests.acceptance.storming import Sent, batches, bearer, send, storm
 from tests.support.processes import free_port

@@ -12,9 +12,11 @@ from bench import REPOSITORY
 from bench.measure import Figure, alternate, grows_less
 from incident_response.domain.changes import Change
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Message, Parcel, Transaction
+from incident_response.domain.ports import Message
+from incident_response.domain.records import Parcel
 from incident_response.domain.severities import Scenario, Severity
 from incident_response.domain.timeline import EventKind, TimelineEvent
+from incident_response.domain.transactions import Transaction
 from incident_response.library.folder import Library
 from incident_response.service.clock import Clock
 from incident_response.service.delivery import Delivery

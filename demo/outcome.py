@@ -9,9 +9,11 @@ from datetime import datetime, timedelta
 from incident_response.domain.changes import OutgoingKind
 from incident_response.domain.incidents import Incident
 from incident_response.domain.pipeline_signals import TASK_FAILED
-from incident_response.domain.ports import OutgoingState, Parcel, Store, Transaction
+from incident_response.domain.ports import Store
+from incident_response.domain.records import OutgoingState, Parcel
 from incident_response.domain.runbooks import Remediation
 from incident_response.domain.timeline import EventKind, TimelineEvent
+from incident_response.domain.transactions import Transaction
 
 from .runs import PipelineRun
 

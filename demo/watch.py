@@ -8,8 +8,9 @@ from datetime import datetime, timezone
 
 from incident_response.domain.errors import StoreUnavailable
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Store, Transaction
+from incident_response.domain.ports import Store
 from incident_response.domain.timeline import EventKind, TimelineEvent
+from incident_response.domain.transactions import Transaction
 
 from .terminal import Terminal, wait
 

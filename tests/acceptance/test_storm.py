@@ -15,7 +15,7 @@ import pytest
 from incident_response import bootstrap
 from incident_response.domain.changes import OutgoingKind
 from incident_response.domain.incidents import Incident, Status
-from incident_response.domain.ports import IntegrationKind, OutgoingState, Parcel, Role, Sighting
+from incident_response.domain.records import IntegrationKind, OutgoingState, Parcel, Role, Sighting
 from incident_response.domain.severities import Severity
 from incident_response.domain.signals import Signal
 from incident_response.service.clock import Clock

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import yaml
 
 from incident_response.domain.incidents import Incident, Status
-from incident_response.domain.ports import Parcel, Sighting
+from incident_response.domain.records import Parcel, Sighting
 from incident_response.domain.runbooks import Remediation, StepResult
 from incident_response.domain.signals import Signal
 from incident_response.domain.timeline import TimelineEvent

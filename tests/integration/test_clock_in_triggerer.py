@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from incident_response.domain.ports import OutgoingState
+from incident_response.domain.records import OutgoingState
 from tests.integration.deployment import Deployment, deploy
 from tests.support.postgres import PostgresServer
 from tests.support.smtp import SmtpServer

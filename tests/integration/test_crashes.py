@@ -13,7 +13,7 @@ import pytest
 
 from incident_response.domain.changes import OutgoingKind
 from incident_response.domain.incidents import Status
-from incident_response.domain.ports import OutgoingState
+from incident_response.domain.records import OutgoingState
 from incident_response.domain.runbooks import RemediationState
 from tests.integration.deployment import Deployment, deploy
 from tests.integration.rest_proxy import RestProxy

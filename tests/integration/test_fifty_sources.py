@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import pytest
 
-from incident_response.domain.ports import Poll
+from incident_response.domain.records import Poll
 from incident_response.domain.severities import Severity
 from incident_response.orchestration.compat import STARTS_IN_TRIGGERER
 from incident_response.service.detection import FAILING

@@ -11,7 +11,8 @@ from incident_response.domain.changes import Outgoing, OutgoingKind
 from incident_response.domain.commands import post_update, resolve
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import DeliveryFailed
-from incident_response.domain.ports import Message, Parcel
+from incident_response.domain.ports import Message
+from incident_response.domain.records import Parcel
 from incident_response.library.templates import Templates
 from tests.support.shipped import INCLUDE, START, opened, policy
 from tests.support.smtp import SmtpServer

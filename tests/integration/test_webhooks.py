@@ -25,7 +25,7 @@ from incident_response import bootstrap
 from incident_response.detectors.prometheus import PrometheusDetector
 from incident_response.domain.incidents import Incident, Status
 from incident_response.domain.pipeline_signals import Attempt, DagFacts, task_failed
-from incident_response.domain.ports import IntegrationKind
+from incident_response.domain.records import IntegrationKind
 from incident_response.settings import Settings
 from incident_response.sources.prometheus import PrometheusSource
 from incident_response.web.app import create_app

@@ -12,7 +12,8 @@ from incident_response.actions.kit import Kit
 from incident_response.actions.registry import Actions
 from incident_response.domain.actions import Done, Finding, Planned, Scene
 from incident_response.domain.errors import IncidentResponseError
-from incident_response.domain.ports import AirflowRest, Sighting
+from incident_response.domain.ports import AirflowRest
+from incident_response.domain.records import Sighting
 from incident_response.domain.services import ServiceMap
 from incident_response.domain.severities import Scenario
 from incident_response.parameters.registry import MODELS

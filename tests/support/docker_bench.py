@@ -12,7 +12,7 @@ from incident_response.actions.docker_steps import ACTIONS
 from incident_response.actions.kit import Kit
 from incident_response.domain.actions import Done, Finding, Planned, Scene
 from incident_response.domain.connections import Connection
-from incident_response.domain.ports import Sighting
+from incident_response.domain.records import Sighting
 from incident_response.domain.services import Container, Service, ServiceMap
 from tests.support.scenes import incident, scene
 

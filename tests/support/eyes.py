@@ -12,7 +12,7 @@ from incident_response import bootstrap
 from incident_response.bootstrap import Services
 from incident_response.domain.connections import Connection
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Sighting
+from incident_response.domain.records import Sighting
 from incident_response.settings import Settings
 from tests.support import CACHE, REPOSITORY
 from tests.support.airflow import Airflow

@@ -9,7 +9,8 @@ from typing import Any
 
 from incident_response.domain.errors import DeliveryFailed, EvidenceUnavailable
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Message, Observation, Parcel
+from incident_response.domain.ports import Message, Observation
+from incident_response.domain.records import Parcel
 from incident_response.domain.runbooks import Runbook
 from incident_response.domain.signals import Signal
 from incident_response.library.folder import Library

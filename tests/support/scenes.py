@@ -8,7 +8,7 @@ from typing import Any
 
 from incident_response.domain.actions import Scene
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Sighting
+from incident_response.domain.records import Sighting
 from incident_response.domain.severities import Scenario, Severity
 from incident_response.domain.signals import fingerprint
 

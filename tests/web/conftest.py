@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from incident_response import bootstrap
-from incident_response.domain.ports import Heartbeat
+from incident_response.domain.records import Heartbeat
 from incident_response.domain.signals import Signal
 from incident_response.settings import Settings
 from incident_response.store.memory import MemoryStore

@@ -11,7 +11,7 @@ from typing import Any
 
 from httpx import Response
 
-from incident_response.domain.ports import Integration, IntegrationKind
+from incident_response.domain.records import Integration, IntegrationKind
 from tests.web.conftest import House
 
 _BODIES = Path(__file__).parent / "bodies"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from incident_response.domain.incidents import Status
-from incident_response.domain.ports import Transaction
 from incident_response.domain.severities import Severity
+from incident_response.domain.transactions import Transaction
 from tests.web.conftest import House
 
 

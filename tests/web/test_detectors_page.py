@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from incident_response.domain.ports import NOT_CONFIGURED, IntegrationKind
+from incident_response.domain.records import NOT_CONFIGURED, IntegrationKind
 from tests.web.conftest import VIEWER, House
 
 EVIL = "<script>alert('x')</script>"

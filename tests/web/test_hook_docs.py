@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from incident_response.domain.incidents import Status
-from incident_response.domain.ports import IntegrationKind
+from incident_response.domain.records import IntegrationKind
 from incident_response.domain.severities import Severity
 from tests.support import REPOSITORY
 from tests.web.conftest import House

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from incident_response.domain.ports import Integration, IntegrationKind
+from incident_response.domain.records import Integration, IntegrationKind
 from incident_response.domain.signals import fingerprint
 from incident_response.web.hooks import alertmanager, grafana, pagerduty
 from incident_response.web.hooks import body as bodies

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from schemathesis import Case, GenerationMode
 
-from incident_response.domain.ports import IntegrationKind
+from incident_response.domain.records import IntegrationKind
 from tests.support import REPOSITORY
 from tests.web.conftest import House
 from tests.web.hooking import PATHS, Senders

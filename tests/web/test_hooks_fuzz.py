@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from incident_response.domain.ports import IntegrationKind
+from incident_response.domain.records import IntegrationKind
 from tests.web.conftest import House
 from tests.web.hooking import PATHS, Senders, Wire, body
 

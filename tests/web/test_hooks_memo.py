@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from incident_response.domain.ports import Integration, IntegrationKind
+from incident_response.domain.records import Integration, IntegrationKind
 from incident_response.web.hooks import alertmanager
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=timezone.utc)

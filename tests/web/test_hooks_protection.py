@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from incident_response.domain.errors import PolicyError, SchemaOutdated, SettingsError, StoreUnavailable
-from incident_response.domain.ports import IntegrationKind
+from incident_response.domain.records import IntegrationKind
 from incident_response.web.hooks import body as bodies
 from incident_response.web.hooks import work
 from tests.web.conftest import House

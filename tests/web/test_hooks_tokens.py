@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from incident_response.domain.ports import IntegrationKind
+from incident_response.domain.records import IntegrationKind
 from tests.web.conftest import OPERATOR, House
 from tests.web.hooking import ALERTMANAGER, CONTENT, GRAFANA, PAGERDUTY, PATHS, SIGNAL, Senders, body
 

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from incident_response.domain.ports import IntegrationKind
+from incident_response.domain.records import IntegrationKind
 from incident_response.domain.signals import Signal
 from incident_response.web.rendering import pages
 from tests.web.conftest import House

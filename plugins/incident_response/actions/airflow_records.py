@@ -11,7 +11,7 @@ from urllib.parse import quote
 from incident_response.domain.actions import Done, Scene
 from incident_response.domain.errors import Refused
 from incident_response.domain.pipeline_signals import RUN_STUCK
-from incident_response.domain.ports import Sighting
+from incident_response.domain.records import Sighting
 from incident_response.domain.redaction import one_line
 from incident_response.domain.times import utc
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 from incident_response.clients.giving_up import Patience
 from incident_response.domain.actions import Finding, Scene
 from incident_response.domain.errors import SourceUnavailable
-from incident_response.domain.ports import Role, Sighting
+from incident_response.domain.records import Role, Sighting
 from incident_response.domain.redaction import one_line
 from incident_response.parameters.base import Parameters
 from incident_response.parameters.check_steps import SignalsQuiet

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import NotConfigured
-from incident_response.domain.ports import AirflowRest, Sighting
+from incident_response.domain.ports import AirflowRest
+from incident_response.domain.records import Sighting
 from incident_response.domain.services import ServiceMap
 from incident_response.parameters.base import Parameters
 

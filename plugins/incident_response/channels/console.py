@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from incident_response.domain.ports import Message, Parcel
+from incident_response.domain.ports import Message
+from incident_response.domain.records import Parcel
 
 log = logging.getLogger("incident_response.console")
 

@@ -15,7 +15,8 @@ from email.message import EmailMessage
 
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import DeliveryFailed, NotConfigured
-from incident_response.domain.ports import Message, Parcel
+from incident_response.domain.ports import Message
+from incident_response.domain.records import Parcel
 
 _DOMAIN = "incident-response.airflow"
 

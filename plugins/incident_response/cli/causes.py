@@ -6,7 +6,7 @@ import argparse
 
 from incident_response import bootstrap
 from incident_response.domain.errors import BadInput
-from incident_response.domain.ports import Role, Sighting
+from incident_response.domain.records import Role, Sighting
 
 from .reading import Commands, labels, number
 

@@ -7,7 +7,7 @@ import sys
 
 from incident_response import bootstrap
 from incident_response import settings as configuration
-from incident_response.domain.ports import IntegrationKind
+from incident_response.domain.records import IntegrationKind
 from incident_response.service.integrations import FRESH
 
 from .reading import Commands, labels, pairs

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from incident_response import bootstrap
-from incident_response.domain.ports import Held
+from incident_response.domain.records import Held
 from incident_response.domain.silences import MOST_DAYS, Matchers
 
 from .reading import Commands, labels, length, shown

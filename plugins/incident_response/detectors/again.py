@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from incident_response.domain.errors import SourceUnavailable
-from incident_response.domain.ports import Sighting
+from incident_response.domain.records import Sighting
 
 from .base import Find, Look
 

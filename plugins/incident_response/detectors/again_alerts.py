@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from incident_response.domain.ports import Sighting
+from incident_response.domain.records import Sighting
 from incident_response.sources.alertmanager import AlertmanagerSource
 from incident_response.sources.loki import LokiSource
 from incident_response.sources.matchers import matches_any

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from incident_response.domain.ports import Sighting
+from incident_response.domain.records import Sighting
 from incident_response.sources.data_checks import Anomaly, AnyCheck, Volume
 from incident_response.sources.data_quality import DataQualitySource
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from incident_response.clients.docker_api import Engine
 from incident_response.clients.docker_facts import Facts
 from incident_response.domain.errors import NotConfigured
-from incident_response.domain.ports import Sighting
+from incident_response.domain.records import Sighting
 from incident_response.sources.docker_engine import DockerSource, Terms, WatchedContainer
 
 from .again import Again, World, name, unanswered

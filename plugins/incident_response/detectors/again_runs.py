@@ -7,7 +7,8 @@ from datetime import datetime
 
 from incident_response.domain.errors import AirflowRefused, AirflowUnavailable, SourceUnavailable
 from incident_response.domain.pipeline_signals import IMPORT_ERROR, RUN_FAILED, RUN_STUCK, TASK_FAILED
-from incident_response.domain.ports import AirflowRest, Sighting
+from incident_response.domain.ports import AirflowRest
+from incident_response.domain.records import Sighting
 from incident_response.domain.redaction import one_line
 
 from .again import name

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from incident_response.clients.postgres_session import database_of
-from incident_response.domain.ports import Sighting
+from incident_response.domain.records import Sighting
 from incident_response.sources.airflow_health import AirflowHealthSource
 from incident_response.sources.http_health import HttpHealthSource, HttpTarget
 from incident_response.sources.postgres import PostgresSource

@@ -9,7 +9,8 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from incident_response.domain.errors import IncidentResponseError, SourceUnavailable
-from incident_response.domain.ports import AirflowRest, Sighting
+from incident_response.domain.ports import AirflowRest
+from incident_response.domain.records import Sighting
 
 from .again import Again, World
 from .again_runs import RunsAgain

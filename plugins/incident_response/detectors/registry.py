@@ -9,7 +9,8 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from incident_response.domain.connections import Connection
-from incident_response.domain.ports import AirflowRest, Detector, Sighting
+from incident_response.domain.ports import AirflowRest, Detector
+from incident_response.domain.records import Sighting
 
 if TYPE_CHECKING:
     from incident_response.sources.base import Source

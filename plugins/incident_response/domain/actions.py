@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from .incidents import Incident
-from .ports import Sighting
+from .records import Sighting
 
 
 class Kind(str, Enum):

@@ -13,7 +13,8 @@ from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Message, Parcel
+from incident_response.domain.ports import Message
+from incident_response.domain.records import Parcel
 from incident_response.domain.timeline import EventKind, TimelineEvent
 
 log = logging.getLogger(__name__)

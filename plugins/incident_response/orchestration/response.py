@@ -8,7 +8,7 @@ from typing import Any
 from incident_response import bootstrap
 from incident_response.domain.errors import BadInput, IllegalTransition, IncidentNotFound, RunbookNotFound
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Sighting
+from incident_response.domain.records import Sighting
 from incident_response.domain.redaction import one_line
 
 from . import compat, work

@@ -14,9 +14,11 @@ from incident_response.domain.changes import Change
 from incident_response.domain.due import fire
 from incident_response.domain.errors import StoreUnavailable
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Heartbeat, Spool, Store, Transaction
+from incident_response.domain.ports import Spool, Store
+from incident_response.domain.records import Heartbeat
 from incident_response.domain.runbooks import RemediationState
 from incident_response.domain.timers import TimerKind
+from incident_response.domain.transactions import Transaction
 
 from .delivery import Delivery
 from .detection import Detection

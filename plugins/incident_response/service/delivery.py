@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from incident_response.domain.changes import OutgoingKind
 from incident_response.domain.errors import AirflowRefused, AirflowUnavailable, IncidentResponseError
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Channel, OutgoingState, Parcel, Renderer, Runs, Settlement, Store
+from incident_response.domain.ports import Channel, Renderer, Runs, Store
+from incident_response.domain.records import OutgoingState, Parcel, Settlement
 from incident_response.domain.timeline import EventKind, TimelineEvent
 
 log = logging.getLogger(__name__)

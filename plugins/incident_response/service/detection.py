@@ -8,7 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 
 from incident_response.domain.errors import IncidentResponseError, NotConfigured
-from incident_response.domain.ports import NOT_CONFIGURED, Detector, Poll, Store
+from incident_response.domain.ports import Detector, Store
+from incident_response.domain.records import NOT_CONFIGURED, Poll
 from incident_response.domain.redaction import one_line
 from incident_response.domain.signals import ALERTNAME, Signal
 

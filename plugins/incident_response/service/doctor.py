@@ -16,7 +16,8 @@ from incident_response.domain.errors import (
     StoreUnavailable,
 )
 from incident_response.domain.health import Finding
-from incident_response.domain.ports import AirflowRest, Heartbeat, Spool, Store
+from incident_response.domain.ports import AirflowRest, Spool, Store
+from incident_response.domain.records import Heartbeat
 from incident_response.domain.runbooks import Runbook
 
 OUR_DAGS = ("incident_clock", "incident_detection", "incident_escalation", "incident_response")

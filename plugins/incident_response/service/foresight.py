@@ -12,9 +12,9 @@ from incident_response.domain.commands import open_incident
 from incident_response.domain.escalation import EscalationPolicy
 from incident_response.domain.grouping import SEVERAL, Grouping
 from incident_response.domain.incidents import Incident, Status
-from incident_response.domain.ports import Transaction
 from incident_response.domain.signals import Signal
 from incident_response.domain.silences import Muted
+from incident_response.domain.transactions import Transaction
 
 from .muting import Muting
 from .policy_book import PolicyBook

@@ -13,8 +13,10 @@ from incident_response.domain.errors import StoreUnavailable
 from incident_response.domain.grouping import SEVERAL, Grouping, Umbrella, may_move
 from incident_response.domain.incidents import Incident, Status
 from incident_response.domain.merging import merge, took_over
-from incident_response.domain.ports import Role, Store, Transaction
+from incident_response.domain.ports import Store
+from incident_response.domain.records import Role
 from incident_response.domain.signals import ALERTNAME, Signal
+from incident_response.domain.transactions import Transaction
 
 from .groups import again
 from .policy_book import PolicyBook

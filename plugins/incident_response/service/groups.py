@@ -9,7 +9,7 @@ from operator import attrgetter
 from incident_response.domain.classification import Classification
 from incident_response.domain.frozen import revived
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Role, Sighting
+from incident_response.domain.records import Role, Sighting
 from incident_response.domain.severities import Severity, worst
 from incident_response.domain.signals import Signal
 

@@ -16,9 +16,11 @@ from incident_response.domain.classification import Classification, Rules
 from incident_response.domain.commands import mitigate, open_incident, reopen, set_severity
 from incident_response.domain.grouping import Grouping
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Sighting, Store, Transaction
+from incident_response.domain.ports import Store
+from incident_response.domain.records import Sighting
 from incident_response.domain.signals import Signal
 from incident_response.domain.silences import MaintenanceWindow
+from incident_response.domain.transactions import Transaction
 
 from .foresight import Foresight, foresee
 from .gathering import Gathering

@@ -16,7 +16,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from incident_response.domain.errors import BadInput
-from incident_response.domain.ports import Integration, IntegrationKind, Store
+from incident_response.domain.ports import Store
+from incident_response.domain.records import Integration, IntegrationKind
 
 FRESH = timedelta(seconds=5)  # a revoked token stops everywhere within this time, a new one works at once
 _HASTE = timedelta(seconds=0.5)  # a token that is refused makes us look again, but not more often than this

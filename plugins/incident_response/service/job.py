@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Sighting
+from incident_response.domain.records import Sighting
 from incident_response.domain.runbooks import (
     Mode,
     Phase,

@@ -10,8 +10,9 @@ from incident_response.domain.changes import Change
 from incident_response.domain.errors import IncidentNotFound
 from incident_response.domain.escalation import Cause, EscalationPolicy
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Store, Transaction
+from incident_response.domain.ports import Store
 from incident_response.domain.severities import Severity
+from incident_response.domain.transactions import Transaction
 
 from .policy_book import PolicyBook
 

@@ -8,7 +8,8 @@ from secrets import token_hex
 
 from incident_response.domain.classification import Classification
 from incident_response.domain.errors import BadInput
-from incident_response.domain.ports import Held, Store, Transaction
+from incident_response.domain.ports import Store
+from incident_response.domain.records import Held
 from incident_response.domain.signals import Signal
 from incident_response.domain.silences import (
     MOST_DAYS,
@@ -20,6 +21,7 @@ from incident_response.domain.silences import (
     muted,
 )
 from incident_response.domain.times import in_words
+from incident_response.domain.transactions import Transaction
 
 _FRESH = timedelta(seconds=3)  # a new silence works everywhere after this time
 

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from incident_response.domain.incidents import Incident, Status
-from incident_response.domain.ports import Transaction
 from incident_response.domain.signals import Signal
+from incident_response.domain.transactions import Transaction
 
 from .groups import Group
 

@@ -12,10 +12,11 @@ from incident_response.domain.escalation import EscalationPolicy
 from incident_response.domain.grouping import SEVERAL, Grouping
 from incident_response.domain.incidents import Incident
 from incident_response.domain.merging import merge, took_over
-from incident_response.domain.ports import Held, Role, Sighting, Transaction
+from incident_response.domain.records import Held, Role, Sighting
 from incident_response.domain.signals import Signal
 from incident_response.domain.silences import Mute
 from incident_response.domain.timeline import EventKind, TimelineEvent
+from incident_response.domain.transactions import Transaction
 
 from .groups import Group, sightings
 from .muting import Muting, hold

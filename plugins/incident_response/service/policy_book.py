@@ -7,7 +7,8 @@ from datetime import datetime
 from incident_response.domain.errors import PolicyError
 from incident_response.domain.escalation import EscalationPolicy
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Policies, Transaction
+from incident_response.domain.ports import Policies
+from incident_response.domain.transactions import Transaction
 
 
 class PolicyBook:

@@ -20,7 +20,7 @@ from incident_response.domain.errors import (
 )
 from incident_response.domain.guard import Circumstances, Verdict, may_run, trips
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Store, Transaction
+from incident_response.domain.ports import Store
 from incident_response.domain.runbooks import (
     APPROVE,
     Remediation,
@@ -31,6 +31,7 @@ from incident_response.domain.runbooks import (
 )
 from incident_response.domain.silences import muted
 from incident_response.domain.timeline import EventKind, TimelineEvent
+from incident_response.domain.transactions import Transaction
 
 from .lifecycle import change
 from .muting import Muting

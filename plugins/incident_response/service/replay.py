@@ -9,7 +9,8 @@ from datetime import datetime
 from incident_response.domain.errors import BadInput, IncidentResponseError
 from incident_response.domain.guard import Verdict
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Role, Store
+from incident_response.domain.ports import Store
+from incident_response.domain.records import Role
 from incident_response.domain.runbooks import Phase, StepResult
 
 from .groups import again

@@ -11,7 +11,8 @@ from incident_response.domain.classification import Classification
 from incident_response.domain.commands import must_be_open, open_incident
 from incident_response.domain.errors import BadInput, IllegalTransition
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Role, Store
+from incident_response.domain.ports import Store
+from incident_response.domain.records import Role
 from incident_response.domain.signals import Signal
 from incident_response.domain.timeline import EventKind, TimelineEvent
 

@@ -13,7 +13,7 @@ from incident_response.domain.changes import Outgoing, OutgoingKind
 from incident_response.domain.evidence import KeptExhibit
 from incident_response.domain.frozen import revived
 from incident_response.domain.incidents import Incident, Status
-from incident_response.domain.ports import (
+from incident_response.domain.records import (
     Heartbeat,
     Integration,
     IntegrationKind,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from incident_response.domain.changes import Change
 from incident_response.domain.errors import BadInput, IllegalTransition, IncidentNotFound
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import OutgoingState, Parcel
+from incident_response.domain.records import OutgoingState, Parcel
 
 LATE = timedelta(seconds=15)  # a due point older than this is overdue
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from incident_response.domain.errors import SchemaOutdated
-from incident_response.domain.ports import Transaction
+from incident_response.domain.transactions import Transaction
 
 from .connecting import connector, parse
 from .dialect import Dialect, Postgres, Sqlite

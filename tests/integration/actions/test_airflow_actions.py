@@ -17,7 +17,7 @@ from incident_response.detectors.dag_edges import edges
 from incident_response.domain.actions import Kind
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import AirflowRefused, Refused
-from incident_response.domain.ports import Sighting
+from incident_response.domain.records import Sighting
 from incident_response.domain.runbooks import Remediation, RemediationState
 from incident_response.domain.services import Service, ServiceMap
 from incident_response.parameters.registry import MODELS

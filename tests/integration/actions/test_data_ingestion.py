@@ -27,7 +27,7 @@ from incident_response.detectors.registry import Detectors
 from incident_response.domain.actions import Done, Finding, Planned, Scene
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import AirflowUnavailable, Refused
-from incident_response.domain.ports import Sighting
+from incident_response.domain.records import Sighting
 from incident_response.domain.services import ServiceMap
 from incident_response.domain.severities import Scenario
 from incident_response.parameters.registry import MODELS

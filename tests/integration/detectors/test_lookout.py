@@ -14,7 +14,7 @@ from incident_response.bootstrap import now
 from incident_response.detectors.registry import Detectors, detector
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import SourceUnavailable
-from incident_response.domain.ports import Sighting
+from incident_response.domain.records import Sighting
 from incident_response.library.detectors_file import DetectorsFile
 from incident_response.settings import Settings
 from tests.support.airflow_rest import FakeAirflow

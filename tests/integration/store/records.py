@@ -7,7 +7,8 @@ from typing import Any
 
 from incident_response.domain.changes import Change, Outgoing, OutgoingKind
 from incident_response.domain.incidents import Incident, Status
-from incident_response.domain.ports import Sighting, Store
+from incident_response.domain.ports import Store
+from incident_response.domain.records import Sighting
 from incident_response.domain.runbooks import Remediation
 from incident_response.domain.severities import Scenario, Severity
 from incident_response.domain.timeline import EventKind, TimelineEvent

@@ -9,8 +9,10 @@ import pytest
 
 from incident_response.domain.changes import Change
 from incident_response.domain.incidents import Status
-from incident_response.domain.ports import OutgoingState, Role, Sighting, Store, Transaction
+from incident_response.domain.ports import Store
+from incident_response.domain.records import OutgoingState, Role, Sighting
 from incident_response.domain.severities import Scenario
+from incident_response.domain.transactions import Transaction
 
 from .records import LEASE, NOW, after, changed, incident, opened, outgoing, resolved, sighting
 

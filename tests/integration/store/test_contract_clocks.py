@@ -11,7 +11,8 @@ import pytest
 from incident_response.domain.changes import Change
 from incident_response.domain.errors import BadInput, IncidentNotFound
 from incident_response.domain.incidents import Status
-from incident_response.domain.ports import Heartbeat, OutgoingState, Poll, Settlement, Store
+from incident_response.domain.ports import Store
+from incident_response.domain.records import Heartbeat, OutgoingState, Poll, Settlement
 
 from .records import (
     LEASE,

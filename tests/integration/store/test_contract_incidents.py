@@ -11,7 +11,8 @@ import pytest
 from incident_response.domain.changes import Change
 from incident_response.domain.errors import IllegalTransition, IncidentNotFound, NaiveTime
 from incident_response.domain.incidents import Status
-from incident_response.domain.ports import Role, Sighting, Store
+from incident_response.domain.ports import Store
+from incident_response.domain.records import Role, Sighting
 from incident_response.domain.runbooks import RemediationState
 
 from .records import (

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from incident_response.domain.incidents import Status
-from incident_response.domain.ports import Integration, IntegrationKind, Store
+from incident_response.domain.ports import Store
+from incident_response.domain.records import Integration, IntegrationKind
 
 from .records import NOW, after, incident, opened, resolved, sighting
 

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from incident_response.domain.changes import Change
-from incident_response.domain.ports import OutgoingState, Parcel, Settlement, Store
+from incident_response.domain.ports import Store
+from incident_response.domain.records import OutgoingState, Parcel, Settlement
 
 from .records import LEASE, NOW, after, changed, event, incident, opened, outgoing
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from incident_response.domain.ports import Held, Store
+from incident_response.domain.ports import Store
+from incident_response.domain.records import Held
 from incident_response.domain.signals import Signal
 from incident_response.domain.silences import Silence
 

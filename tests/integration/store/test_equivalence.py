@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from incident_response.domain.changes import Change
 from incident_response.domain.errors import IllegalTransition
 from incident_response.domain.incidents import Incident, Status
-from incident_response.domain.ports import (
+from incident_response.domain.ports import Store
+from incident_response.domain.records import (
     Held,
     Integration,
     IntegrationKind,
@@ -24,14 +25,13 @@ from incident_response.domain.ports import (
     Parcel,
     Role,
     Settlement,
-    Store,
-    Transaction,
 )
 from incident_response.domain.runbooks import RemediationState
 from incident_response.domain.severities import Scenario
 from incident_response.domain.signals import Signal
 from incident_response.domain.silences import Silence
 from incident_response.domain.timers import TimerKind
+from incident_response.domain.transactions import Transaction
 from incident_response.store.memory import MemoryStore
 from incident_response.store.sql_store import SqlStore
 

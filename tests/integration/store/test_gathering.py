@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from incident_response.domain.ports import Role, Store
+from incident_response.domain.ports import Store
+from incident_response.domain.records import Role
 from incident_response.domain.signals import Signal
 from incident_response.service.intake import Intake
 from incident_response.service.policy_book import PolicyBook

@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, text
 
 from incident_response.domain.errors import SchemaOutdated
 from incident_response.domain.incidents import Status
-from incident_response.domain.ports import OutgoingState, Role
+from incident_response.domain.records import OutgoingState, Role
 from incident_response.domain.runbooks import RemediationState
 from incident_response.domain.timers import TimerKind
 from incident_response.store.migrations import running

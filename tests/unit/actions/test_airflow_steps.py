@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from incident_response.actions.kit import Kit
 from incident_response.domain.errors import AirflowRefused, AirflowUnavailable, Refused
-from incident_response.domain.ports import Sighting
+from incident_response.domain.records import Sighting
 from incident_response.domain.services import ServiceMap
 from incident_response.parameters import airflow_steps as models
 from tests.support import acting, scenes

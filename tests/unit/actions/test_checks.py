@@ -18,7 +18,7 @@ from incident_response.actions.registry import ACTIONS
 from incident_response.domain.actions import Finding
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import BadInput, NotConfigured, SourceUnavailable
-from incident_response.domain.ports import Role, Sighting
+from incident_response.domain.records import Role, Sighting
 from incident_response.parameters.registry import MODELS
 from tests.support.answers import Answers
 from tests.support.processes import free_port

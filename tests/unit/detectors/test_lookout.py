@@ -18,7 +18,7 @@ from incident_response.detectors.lookout import AGAIN, Lookout, again_of
 from incident_response.detectors.registry import detector
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import AirflowUnavailable, NotConfigured, SourceUnavailable
-from incident_response.domain.ports import Sighting
+from incident_response.domain.records import Sighting
 from incident_response.library.detectors_file import DetectorsFile
 from incident_response.sources.base import Source
 from tests.support.airflow_rest import FakeAirflow

@@ -8,7 +8,7 @@ import pytest
 
 from incident_response.domain.errors import IllegalTransition, IncidentNotFound, RunbookNotFound
 from incident_response.domain.incidents import Status
-from incident_response.domain.ports import OutgoingState
+from incident_response.domain.records import OutgoingState
 from incident_response.domain.runbooks import RemediationState
 from incident_response.domain.signals import Signal
 from tests.support.house import START, House, down, failed

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from incident_response.domain.errors import StoreUnavailable
-from incident_response.domain.ports import OutgoingState
+from incident_response.domain.records import OutgoingState
 from tests.support.house import START, House, down
 
 

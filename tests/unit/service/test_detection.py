@@ -14,7 +14,7 @@ from incident_response.bootstrap import make_library
 from incident_response.detectors.registry import ALWAYS, Detectors
 from incident_response.domain.errors import AirflowUnavailable, NotConfigured
 from incident_response.domain.incidents import Status
-from incident_response.domain.ports import NOT_CONFIGURED, Poll
+from incident_response.domain.records import NOT_CONFIGURED, Poll
 from incident_response.domain.severities import Severity
 from incident_response.service.detection import FAILING, Detection
 from incident_response.settings import Settings

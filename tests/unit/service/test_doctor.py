@@ -10,7 +10,7 @@ import pytest
 
 from incident_response.domain.errors import AirflowRefused, AirflowUnavailable, PolicyError, StoreUnavailable
 from incident_response.domain.health import Finding
-from incident_response.domain.ports import Heartbeat
+from incident_response.domain.records import Heartbeat
 from incident_response.service.doctor import Doctor
 from tests.support.house import START, House
 

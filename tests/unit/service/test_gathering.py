@@ -10,7 +10,7 @@ import pytest
 
 from incident_response.domain.errors import StoreUnavailable
 from incident_response.domain.incidents import Incident, Status
-from incident_response.domain.ports import Role
+from incident_response.domain.records import Role
 from incident_response.domain.signals import Signal
 from tests.support.house import START, House, failed
 

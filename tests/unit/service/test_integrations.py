@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from incident_response.domain.errors import BadInput, StoreUnavailable
-from incident_response.domain.ports import IntegrationKind
+from incident_response.domain.records import IntegrationKind
 from incident_response.service.integrations import FRESH, Integrations
 from incident_response.store.memory import MemoryStore
 from tests.support.shipped import START

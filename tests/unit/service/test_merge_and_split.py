@@ -9,7 +9,7 @@ import pytest
 
 from incident_response.domain.errors import BadInput, IllegalTransition, IncidentNotFound
 from incident_response.domain.incidents import Status
-from incident_response.domain.ports import OutgoingState, Role
+from incident_response.domain.records import OutgoingState, Role
 from incident_response.domain.severities import Severity
 from incident_response.domain.signals import Signal
 from incident_response.service.intake import Taken

@@ -20,7 +20,7 @@ from incident_response.domain.pipeline_signals import (
     task_failed,
     task_recovered,
 )
-from incident_response.domain.ports import OutgoingState, Role, Sighting
+from incident_response.domain.records import OutgoingState, Role, Sighting
 from incident_response.domain.severities import Severity
 from incident_response.domain.signals import Signal
 from incident_response.service.intake import Taken

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from incident_response.domain.incidents import Status
-from incident_response.domain.ports import OutgoingState
+from incident_response.domain.records import OutgoingState
 from incident_response.domain.severities import Scenario, Severity
 from incident_response.domain.signals import Signal
 from incident_response.service.intake import Taken

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from incident_response.domain.incidents import Incident, Status
-from incident_response.domain.ports import OutgoingState, Role, Sighting
+from incident_response.domain.records import OutgoingState, Role, Sighting
 from incident_response.domain.severities import Scenario
 
 from .signals import Signals

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from incident_response.domain.ports import NOT_CONFIGURED, Heartbeat, Poll
+from incident_response.domain.records import NOT_CONFIGURED, Heartbeat, Poll
 from incident_response.domain.times import utc
 
 from ..documents import clean, plain

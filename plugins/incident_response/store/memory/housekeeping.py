@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from incident_response.domain.incidents import Incident, Status
-from incident_response.domain.ports import OutgoingState, Role
+from incident_response.domain.records import OutgoingState, Role
 
 from ..rules import LATE
 from . import clocks, outbox

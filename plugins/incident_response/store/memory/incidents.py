@@ -7,7 +7,7 @@ from datetime import datetime
 
 from incident_response.domain.changes import Change
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Parcel
+from incident_response.domain.records import Parcel
 from incident_response.domain.timeline import TimelineEvent
 
 from ..rules import created_at, rank, second_open

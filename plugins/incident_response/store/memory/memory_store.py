@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from incident_response.domain.ports import Transaction
+from incident_response.domain.transactions import Transaction
 
 from .automation import Automation
 from .causes import Causes
@@ -23,7 +23,7 @@ from .state import State
 class MemoryTransaction(
     Incidents, Causes, Silences, Outbox, Clocks, Automation, Integrations, Reading, Housekeeping
 ):
-    """Implements `ports.Transaction`."""
+    """Implements `transactions.Transaction`."""
 
 
 class MemoryStore:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from incident_response.domain.ports import OutgoingState, Parcel, Settlement
+from incident_response.domain.records import OutgoingState, Parcel, Settlement
 
 from ..documents import clean, plain
 from ..rules import claimed

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import BoardRow, Role, Sighting
+from incident_response.domain.records import BoardRow, Role, Sighting
 from incident_response.domain.runbooks import APPROVE, Remediation, StepState
 from incident_response.domain.services import called
 from incident_response.domain.timeline import TimelineEvent

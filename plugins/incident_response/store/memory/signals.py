@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from incident_response.domain.ports import Role, Sighting
+from incident_response.domain.records import Role, Sighting
 
 from .state import Part
 from .stored import stored

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from incident_response.domain.ports import Held
+from incident_response.domain.records import Held
 from incident_response.domain.silences import Silence
 
 from .state import Part

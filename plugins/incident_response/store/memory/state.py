@@ -10,7 +10,7 @@ from typing import Any
 from incident_response.domain.automation import Lease, Switch
 from incident_response.domain.evidence import KeptExhibit
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Heartbeat, Held, Integration, Parcel, Poll, Sighting
+from incident_response.domain.records import Heartbeat, Held, Integration, Parcel, Poll, Sighting
 from incident_response.domain.runbooks import Remediation, StepResult
 from incident_response.domain.silences import Silence
 from incident_response.domain.timeline import TimelineEvent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 
-from incident_response.domain.ports import BoardRow
+from incident_response.domain.records import BoardRow
 from incident_response.domain.runbooks import APPROVE, Remediation
 from incident_response.domain.services import CALLED
 from incident_response.domain.timeline import TimelineEvent

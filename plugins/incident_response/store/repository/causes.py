@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Role, Sighting
+from incident_response.domain.records import Role, Sighting
 from incident_response.domain.severities import Scenario
 
 from .. import tables

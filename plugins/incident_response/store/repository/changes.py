@@ -8,7 +8,7 @@ from typing import Any
 
 from incident_response.domain.changes import Change, Outgoing
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import OutgoingState
+from incident_response.domain.records import OutgoingState
 from incident_response.domain.runbooks import Remediation
 from incident_response.domain.timeline import TimelineEvent
 from incident_response.domain.timers import Firing

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from incident_response.domain.ports import Heartbeat
+from incident_response.domain.records import Heartbeat
 
 from .. import tables
 from ..dialect import Many

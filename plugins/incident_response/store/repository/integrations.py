@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 
-from incident_response.domain.ports import Integration
+from incident_response.domain.records import Integration
 
 from .. import tables
 from ..dialect import Many

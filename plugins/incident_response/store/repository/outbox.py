@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 
 from incident_response.domain.changes import Outgoing
-from incident_response.domain.ports import OutgoingState, Parcel, Settlement
+from incident_response.domain.records import OutgoingState, Parcel, Settlement
 
 from .. import tables
 from ..dialect import Many

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from incident_response.domain.ports import NOT_CONFIGURED, Poll
+from incident_response.domain.records import NOT_CONFIGURED, Poll
 
 from .. import tables
 from ..dialect import Many

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Parcel, Sighting
+from incident_response.domain.records import Parcel, Sighting
 from incident_response.domain.runbooks import Remediation
 from incident_response.domain.timeline import TimelineEvent
 from incident_response.domain.timers import Firing

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 
-from incident_response.domain.ports import Sighting
+from incident_response.domain.records import Sighting
 
 from .. import tables
 from ..dialect import Many

@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from incident_response.domain.ports import Held
+from incident_response.domain.records import Held
 from incident_response.domain.signals import Signal, fingerprint
 from incident_response.domain.silences import Silence
 

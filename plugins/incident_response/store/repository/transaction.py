@@ -34,4 +34,4 @@ class SqlTransaction(
     Board,
     Housekeeping,
 ):
-    """Implements `ports.Transaction`."""
+    """Implements `transactions.Transaction`."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from incident_response.domain.ports import Integration
+from incident_response.domain.records import Integration
 from incident_response.domain.signals import Signal
 
 from .fields import Form, Moment, Texts, fill, happened, labelled, line, not_too_many, told

@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 
 from incident_response import bootstrap
-from incident_response.domain.ports import Integration, IntegrationKind
+from incident_response.domain.records import Integration, IntegrationKind
 from incident_response.service.integrations import Integrations
 
 from . import body

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from incident_response.domain.ports import Integration
+from incident_response.domain.records import Integration
 from incident_response.domain.signals import Signal
 
 from .alertmanager import Alert, signal_of

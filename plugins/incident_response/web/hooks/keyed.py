@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from incident_response.domain.ports import Integration, Sighting, Store
+from incident_response.domain.ports import Store
+from incident_response.domain.records import Integration, Sighting
 from incident_response.domain.signals import Signal
 
 INTEGRATION = "integration"  # the label with the sender's name

@@ -10,7 +10,8 @@ from uuid import uuid4
 from pydantic import AfterValidator, Field, StringConstraints
 
 from incident_response.domain.errors import IllegalTransition, IncidentNotFound
-from incident_response.domain.ports import Integration, Sighting, Store
+from incident_response.domain.ports import Store
+from incident_response.domain.records import Integration, Sighting
 from incident_response.domain.signals import Signal
 from incident_response.service.intake import Intake
 from incident_response.service.lifecycle import Lifecycle

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, StringConstraints
 
-from incident_response.domain.ports import Integration, Store
+from incident_response.domain.ports import Store
+from incident_response.domain.records import Integration
 from incident_response.domain.signals import Signal
 
 from .fields import Form, Moment, Texts, fill, happened, line, told

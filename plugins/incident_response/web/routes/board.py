@@ -7,7 +7,7 @@ from datetime import timedelta
 from fastapi import APIRouter, Response
 
 from incident_response.domain.health import Finding
-from incident_response.domain.ports import NOT_CONFIGURED
+from incident_response.domain.records import NOT_CONFIGURED
 from incident_response.web.context import Now, Services, ThePage
 from incident_response.web.views import board as view
 from incident_response.web.views.waiting import Waiting

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 
 from incident_response import bootstrap
-from incident_response.domain.ports import Integration, IntegrationKind
+from incident_response.domain.records import Integration, IntegrationKind
 from incident_response.domain.signals import Signal
 from incident_response.web.hooks import alertmanager, door, grafana, plain
 from incident_response.web.hooks.refusals import Refusal

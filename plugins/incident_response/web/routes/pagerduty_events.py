@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
 from incident_response import bootstrap
-from incident_response.domain.ports import Integration
+from incident_response.domain.records import Integration
 from incident_response.web.hooks import door, pagerduty
 from incident_response.web.hooks.refusals import Refusal
 

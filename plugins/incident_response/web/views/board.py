@@ -8,7 +8,7 @@ from datetime import datetime
 
 from incident_response.domain.escalation import EscalationPolicy
 from incident_response.domain.incidents import Incident, Status
-from incident_response.domain.ports import BoardRow
+from incident_response.domain.records import BoardRow
 from incident_response.domain.runbooks import RemediationState
 from incident_response.domain.timeline import TimelineEvent
 from incident_response.domain.timers import TimerKind

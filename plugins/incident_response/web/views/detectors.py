@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from incident_response.domain.ports import NOT_CONFIGURED, Poll
+from incident_response.domain.records import NOT_CONFIGURED, Poll
 
 _MISSING = re.compile(r"connection '([^']+)' is not defined")
 

@@ -13,11 +13,12 @@ from incident_response.domain.escalation import TOP_LEVEL, Cause, EscalationPoli
 from incident_response.domain.evidence import KeptExhibit
 from incident_response.domain.grouping import SEVERAL
 from incident_response.domain.incidents import Incident, Status
-from incident_response.domain.ports import Parcel, Role, Sighting, Transaction
+from incident_response.domain.records import Parcel, Role, Sighting
 from incident_response.domain.runbooks import Remediation, Runbook, StepResult
 from incident_response.domain.signals import Signal
 from incident_response.domain.timeline import EventKind, TimelineEvent
 from incident_response.domain.timers import Firing, TimerKind
+from incident_response.domain.transactions import Transaction
 from incident_response.service.job import PLAN
 
 from .due import Due, due

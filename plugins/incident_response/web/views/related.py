@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from incident_response.domain.ports import Role, Sighting
+from incident_response.domain.records import Role, Sighting
 from incident_response.domain.signals import Signal
 from incident_response.domain.timeline import EventKind, TimelineEvent
 from incident_response.service.groups import again

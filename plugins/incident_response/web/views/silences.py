@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from incident_response.bootstrap import Services
-from incident_response.domain.ports import Held
+from incident_response.domain.records import Held
 from incident_response.domain.silences import MaintenanceWindow, Matchers, Silence
 
 _MOST = 60  # muted signals on one page
