@@ -119,6 +119,8 @@ def in_seconds(include: Path) -> None:
             book["parameters"]["stuck_after"]["default"] = "5 s"
             book["diagnose"][0]["within"] = "20 s"  # for the end of the run, which a stuck one does not reach
             book["contain"][0]["with"]["silent_for"] = "3 s"
+            # Never needed: when the triggerer sees the first one proven, a worker has to say so.
+            book["repair"].append({**book["repair"][0], "name": "clear_again"})
         if book["name"] == "performance-troubleshooting":
             # The other database is blocked at this time, and that is another runbook's affair.
             book["parameters"]["conn_id"]["default"] = "reports_db"
@@ -438,10 +440,23 @@ def test_a_stuck_run(site: Site) -> None:
 
 
 def test_a_zombie(site: Site) -> None:
-    """A pipeline's worker is lost without a word: the scan finds it, and it is cleared once."""
-    house, number = site.house, site.incident("vanishes").number
+    """A pipeline's worker is lost without a word: the scan finds it, and it is cleared once.
 
+    The triggerer sees it green; then the worker that skips the second attempt is killed, too.
+    """
+    house, number = site.house, site.incident("vanishes").number
+    run = house.until("a repair", lambda: house.remediations(number), LONG)[0].run_id
+    dag_id, check = "runbook_dag-failure-recovery", "verify_clear"
+
+    def waits() -> bool:
+        """In its second try: the first was killed when it began to."""
+        ti = house.task_instances(dag_id, run).get(check, {})
+        return (ti.get("state"), ti.get("try_number")) == ("deferred", 2) or bool(ended(house, number))
+
+    house.until("its check waits", waits, LONG)
+    (house.airflow.folder / "released").touch()
     expect_resolved(site, number, "dag-failure-recovery", "1 failed task instance: zombie", "Cleared ")
+    assert f"{check}.execute_complete" in killed(house, dag_id, run)
     assert {sighting.source for sighting in house.sightings(number)} == {"airflow_runs"}
     house.airflow.wait_run("vanishes", "lost")
     assert len(list((house.airflow.folder / "tries" / "vanishes.load").iterdir())) == 2

@@ -1,6 +1,10 @@
-"""A pipeline whose worker is lost in its first run: no callback runs, and its log ends in the middle."""
+"""A pipeline whose worker is lost in its first run: no callback runs, and its log ends in the middle.
+
+Its second run lasts until the test makes the file `released` in AIRFLOW_HOME.
+"""
 
 import os
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -18,11 +22,14 @@ with DAG(
     @task
     def load() -> None:
         """As after the kernel has taken the memory of a worker."""
-        tries = Path(os.environ["AIRFLOW_HOME"]) / "tries" / "vanishes.load"
+        home = Path(os.environ["AIRFLOW_HOME"])
+        tries = home / "tries" / "vanishes.load"
         tries.mkdir(parents=True, exist_ok=True)
         number = len(list(tries.iterdir())) + 1
         (tries / str(number)).touch()
         if number == 1:
             die(str(get_current_context()["ti"].id))
+        while not (home / "released").exists():
+            time.sleep(0.2)
 
     load()
