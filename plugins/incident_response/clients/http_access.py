@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-import functools
 import ssl
 from typing import Any
 
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import NotConfigured
+
+from .tls_certificate import context
 
 _WORDS = {"true": True, "1": True, "yes": True, "": True, "false": False, "0": False, "no": False}
 
@@ -43,7 +44,7 @@ def credentials_of(connection: Connection, username: str, password: str) -> tupl
     return (connection.login, connection.password) if connection.login else (username, password)
 
 
-def ssl_of(connection: Connection) -> ssl.SSLContext | bool:
+def ssl_of(connection: Connection) -> ssl.SSLContext:
     """`extra.verify`: true (default), false, or a file with the certificates of those who may sign.
 
     Raises ValueError when the file cannot be used.
@@ -51,17 +52,7 @@ def ssl_of(connection: Connection) -> ssl.SSLContext | bool:
     verify: Any = connection.extra.get("verify", True)
     if isinstance(verify, str):
         verify = _WORDS.get(verify.strip().lower(), verify)
-    if isinstance(verify, str):
-        try:
-            return ssl.create_default_context(cafile=verify)
-        except OSError:  # ssl.SSLError is one
-            raise ValueError("the file of extra.verify cannot be read, or holds no certificates") from None
-    return _usual() if verify else False
-
-
-@functools.cache
-def _usual() -> ssl.SSLContext:
-    """Made once: reading all the certificates takes a tenth of a second."""
-    import httpx
-
-    return httpx.create_ssl_context()
+    try:
+        return context(verify=bool(verify), authority=verify if isinstance(verify, str) else None)
+    except OSError:  # ssl.SSLError is one
+        raise ValueError("the file of extra.verify cannot be read, or holds no certificates") from None
