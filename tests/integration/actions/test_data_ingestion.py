@@ -127,7 +127,7 @@ class Place:
             answer.append(Ingested(self.kit).look(self.scene("data.ingested", **fields)))
             return answer[-1].proven is not None
 
-        wait_for(knows, "the ingesting runs have ended", 60)
+        wait_for(knows, "the ingesting runs have ended", 120)
         return answer[-1]
 
     def forget(self, dag_id: str) -> None:
