@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+_INFORMATIONAL = ", informational"
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -60,8 +62,8 @@ def grows_less(name: str, value: float, floor: float, goal: float, unit: str = "
 
 
 def informational(figure: Figure) -> Figure:
-    """The figure beside a goal that nobody has set: it is told, and misses nothing."""
-    return replace(figure, goal=f"{figure.goal}, informational", holds=True)
+    """The figure beside a goal that nobody has set: `holds` tells the truth, and a miss is not marked."""
+    return replace(figure, goal=f"{figure.goal}{_INFORMATIONAL}")
 
 
 def table(figures: Sequence[Figure]) -> str:
@@ -69,7 +71,7 @@ def table(figures: Sequence[Figure]) -> str:
     width = max((len(figure.name) for figure in figures), default=0)
     lines = [f"{'':{width}}  {'value':>10}  {'floor':>10}  {'ratio':>6}  goal"]
     for figure in figures:
-        mark = "" if figure.holds else "  MISSED"
+        mark = "" if figure.holds or figure.goal.endswith(_INFORMATIONAL) else "  MISSED"
         lines.append(
             f"{figure.name:{width}}  {figure.value:>10.4g}  {figure.floor:>10.4g}  {figure.ratio:>6.2f}  "
             f"{figure.goal} ({figure.unit}){mark}"
