@@ -27,10 +27,15 @@ unexport PYTHONDONTWRITEBYTECODE
 # What the shell around us says about Airflow or Python must not leak into ours.
 unexport AIRFLOW_HOME PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
+# Two environments are installed side by side; lint runs beside apt-get. Nothing below us is told: it is no part of it.
+MAKEFLAGS += --jobs=2
+unexport MAKEFLAGS
+
 bin = .venv/airflow-$(1)/bin
 stamp = .venv/airflow-$(1)/.installed
 
-.PHONY: help demo test tools lint format bench check venv constraints clean distclean
+# `python` is what builds the environments.
+.PHONY: help demo test python tools lint format bench check venv constraints clean distclean
 .DELETE_ON_ERROR:
 
 help:
@@ -43,7 +48,7 @@ bench: $(call stamp,$(ONE))
 	@$(call bin,$(ONE))/python -m bench
 
 # On both versions, or on what AIRFLOW, TESTS and PYTEST choose.
-test: lint tools $(foreach version,$(MANY),$(call stamp,$(version)))
+test: lint tools
 ifeq ($(AIRFLOW)$(PYTEST)$(filter-out tests,$(TESTS)),)
 	@scripts/test-all $(SUPPORTED)
 else
@@ -51,8 +56,8 @@ else
 	    .venv/airflow-$$version/bin/python -m pytest -m "not bucket" $(TESTS) $(PYTEST) || exit; done
 endif
 
-# What tests need that is no Python package.
-tools: $(call stamp,$(ONE))
+# What tests need that is no Python package. Behind the environments: apt-get runs once at a time.
+tools: $(foreach version,$(MANY),$(call stamp,$(version)))
 	@scripts/system-packages python browser monitoring docker
 	@PYTHON=$(call bin,$(ONE))/python scripts/logql-server >/dev/null
 
@@ -73,9 +78,11 @@ format: $(call stamp,$(ONE))
 
 venv: $(foreach version,$(MANY),$(call stamp,$(version)))
 
-# The stamp is written last: an interrupted install starts again.
-.venv/airflow-%/.installed: requirements.txt requirements-dev.txt constraints-%.txt
+python:
 	@scripts/system-packages python
+
+# The stamp is written last: an interrupted install starts again.
+.venv/airflow-%/.installed: requirements.txt requirements-dev.txt constraints-%.txt | python
 	@echo "== installing Airflow $* into .venv/airflow-$* (about a minute)"
 	@python=$$(scripts/find-python) && \
 	    { [ -x $(@D)/bin/python ] || "$$python" -m venv $(@D); }
