@@ -19,7 +19,7 @@ import pytest
 from tests.support import REPOSITORY
 from tests.support.airflow import COMPONENTS, HARNESS, Airflow
 from tests.support.postgres import PostgresServer
-from tests.support.processes import Process
+from tests.support.processes import Process, unbroken
 from tests.support.smtp import SmtpServer
 
 pytestmark = [pytest.mark.integration]
@@ -170,6 +170,26 @@ def test_what_is_killed_is_dead_when_the_call_returns(tmp_path: Path) -> None:
 
     assert len(tree) == 4
     assert not [one for one in tree if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_what_is_interrupted_while_it_starts_is_known(tmp_path: Path) -> None:
+    """Ctrl-C waits until there is something to stop, and what was started still obeys it."""
+    started = []
+
+    def interrupted() -> None:
+        with unbroken():
+            signal.raise_signal(signal.SIGINT)
+            started.append(Process(["sleep", "600"], tmp_path / "log", env=dict(os.environ), cwd=tmp_path))
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+
+    [process] = started
+    assert process.alive
+    process.signal(signal.SIGINT)
+    assert process.wait(10)
+    assert process.exit_code == -signal.SIGINT
+    process.kill()
 
 
 def test_the_guard_ignores_what_a_terminal_sends(postgres_server: PostgresServer) -> None:

@@ -23,7 +23,7 @@ from tests.support.airflow_config import (
     environment,
     write_home,
 )
-from tests.support.processes import Process, free_port
+from tests.support.processes import Process, free_port, unbroken
 
 COMPONENTS = ("api-server", "scheduler", "triggerer", "dag-processor")
 _HEALTH = {"scheduler": "scheduler", "triggerer": "triggerer", "dag-processor": "dag_processor"}
@@ -95,9 +95,10 @@ class Airflow:
         names = components or COMPONENTS
         for name in names:
             self._started_at[name] = datetime.now(timezone.utc)
-            self._processes[name] = Process(
-                [AIRFLOW_COMMAND, name], self._log(name), env=self._component_env, cwd=self.folder
-            )
+            with unbroken():
+                self._processes[name] = Process(
+                    [AIRFLOW_COMMAND, name], self._log(name), env=self._component_env, cwd=self.folder
+                )
         self._until(lambda: all(map(self.healthy, names)), timeout, f"{', '.join(names)} healthy")
         return self
 
@@ -106,7 +107,7 @@ class Airflow:
         self._processes.pop(component).kill()
 
     def stop(self) -> None:
-        """SIGKILL to all: nothing is left to look at, and a triggerer takes ten seconds to end by itself."""
+        """SIGKILL to all: nobody looks any more, and the triggerer of 3.3.2 takes ten seconds to end."""
         for component in tuple(self._processes):
             self.kill(component)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
@@ -9,10 +10,33 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.support import guard
+
+_BREAKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def unbroken() -> Iterator[None]:
+    """Ctrl-C and the like wait until the end: whoever stops what was started in here knows of it.
+
+    A handler may raise when a process runs already and nobody has its number yet. Masking the signals instead
+    would be inherited by the process. They come to the main thread; other threads have nothing to fear.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in _BREAKING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number in came:
+        signal.raise_signal(number)
 
 
 class Process:
@@ -23,7 +47,7 @@ class Process:
     ) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self.log = log
-        with log.open("ab") as output:
+        with log.open("ab") as output, unbroken():
             self._popen = subprocess.Popen(
                 [str(part) for part in command],
                 stdin=subprocess.DEVNULL,
@@ -33,8 +57,8 @@ class Process:
                 cwd=cwd,
                 start_new_session=True,
             )
-        self.pid = self._popen.pid
-        _tell_guard(f"+{self.pid}")
+            self.pid = self._popen.pid
+            _tell_guard(f"+{self.pid}")
 
     @property
     def alive(self) -> bool:
