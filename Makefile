@@ -27,7 +27,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What the shell around us says about Airflow or Python must not leak into ours.
 unexport AIRFLOW_HOME PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-# Two environments are installed side by side; lint runs beside apt-get. Nothing below us is told: it is no part of it.
+# Two environments are installed side by side, and lint runs beside apt-get. What we start is no part of that.
 MAKEFLAGS += --jobs=2
 unexport MAKEFLAGS
 
