@@ -119,6 +119,7 @@ class JsonHttp:
             raise self._unanswered(error, path, allowed, late=time.monotonic() >= end) from None
         finally:
             timer.cancel()
+            timer.join()  # one that is cutting already must not meet the sockets of the next request
         try:
             return json.loads(body)
         except (ValueError, RecursionError):

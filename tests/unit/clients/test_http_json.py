@@ -152,3 +152,17 @@ class TestTime:
             with pytest.raises(SourceUnavailable):
                 http.get("/x", seconds=0.2)
             assert http.get("/y") == {"b": 2}
+
+    def test_a_cut_that_comes_late_spares_the_next_request(self, server: Answers) -> None:
+        """httpx gives up at the same moment: the cut is over before anything else is asked."""
+
+        class Slow(JsonHttp):
+            def _cut(self) -> None:
+                time.sleep(0.3)
+                super()._cut()
+
+        server.on = {"/x": lambda _: (server.hang(1), {})[1], "/y": lambda _: (server.hang(0.5), {"b": 2})[1]}
+        with Slow("logs", "my_conn", server.connection, 5) as http:
+            with pytest.raises(SourceUnavailable):
+                http.get("/x", seconds=0.2)
+            assert http.get("/y") == {"b": 2}
