@@ -43,6 +43,8 @@ class Gathering:
 
     def owe(self, tx: Transaction, opened: Sequence[Incident], now: datetime) -> Sequence[Incident]:
         """Note in the transaction that opens incidents which of them have to be gathered; returns these."""
+        if not opened:
+            return ()
         grouping = self._grouping()
         owed = [i for i in opened if _may_have_company(grouping, i)]
         if owed:

@@ -73,10 +73,11 @@ class Intake:
         """Take signals in, all or none; the answer has their order. Returns only after the commit."""
         if not signals:
             return []
-        groups, keys = self._grouped(signals)  # before the transaction: others wait for its end
+        grouping = self._grouping()
+        groups, keys = self._grouped(signals, grouping)  # before the transaction: others wait for its end
         with self._store.transaction() as tx:
             tx.bar_gathering()
-            work = _Work(tx, now, Placing(tx, self._grouping(), self.muting, now))
+            work = _Work(tx, now, Placing(tx, grouping, self.muting, now))
             self._take(work, groups)
             owed = self.gathering.owe(tx, work.risen, now)
         self.gathering.gather(owed, now)
@@ -96,8 +97,9 @@ class Intake:
             orphans = tx.lock_orphans(limit)
             tx.release(orphans)
             signals = [*held, *(again(orphan) for orphan in orphans)]
-            work = _Work(tx, now, Placing(tx, self._grouping(), self.muting, now))
-            self._take(work, self._grouped(signals)[0])
+            grouping = self._grouping()
+            work = _Work(tx, now, Placing(tx, grouping, self.muting, now))
+            self._take(work, self._grouped(signals, grouping)[0])
             owed = self.gathering.owe(tx, work.risen, now)
         self.gathering.gather(owed, now)
         return len(signals)
@@ -116,8 +118,8 @@ class Intake:
         """The classification rules in force, in order."""
         return self._rules()
 
-    def _grouped(self, signals: Sequence[Signal]) -> tuple[dict[str, Group], list[str]]:
-        rules, services = self._rules(), self._grouping().services
+    def _grouped(self, signals: Sequence[Signal], grouping: Grouping) -> tuple[dict[str, Group], list[str]]:
+        rules, services = self._rules(), grouping.services
         return grouped([(s, rules.classify(s, services.name(s.labels))) for s in signals])
 
     def _take(self, work: _Work, groups: dict[str, Group]) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
 from sqlalchemy import exc
@@ -23,23 +22,36 @@ _REASONS = {
 }
 
 
-@contextmanager
-def translated(driver: Any) -> Iterator[None]:
+class translated:
     """Raises StoreUnavailable or SchemaOutdated instead of what the driver and the pool raise.
 
-    What is left is a mistake in a statement or in what was handed to it.
+    What is left is a mistake in a statement or in what was handed to it. A class, for the sake of `Block`.
     """
-    try:
-        yield
-    except exc.TimeoutError as error:
-        raise StoreUnavailable(f"The store is away (no free connection in time): {_KEPT}") from error
-    except exc.DBAPIError as error:  # from migrations, the others do not go through SQLAlchemy
-        raise _translation(error.orig, driver) or error from error
-    except driver.Error as error:
-        raise _translation(error, driver) or error from error
+
+    __slots__ = ("_driver",)
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None and (translation := _translation(error, self._driver)) is not None:
+            raise translation from error
 
 
-def _translation(error: Any, driver: Any) -> Exception | None:
+def _translation(error: BaseException, driver: Any) -> Exception | None:
+    if isinstance(error, exc.TimeoutError):
+        return StoreUnavailable(f"The store is away (no free connection in time): {_KEPT}")
+    if isinstance(error, exc.DBAPIError):  # from migrations, the others do not go through SQLAlchemy
+        return _of_driver(error.orig, driver)
+    return _of_driver(error, driver) if isinstance(error, driver.Error) else None
+
+
+def _of_driver(error: Any, driver: Any) -> Exception | None:
     code = getattr(error, "pgcode", None)
     if code in (_NO_SUCH_TABLE, _NO_SUCH_SCHEMA) or str(error).startswith("no such table"):
         return SchemaOutdated()

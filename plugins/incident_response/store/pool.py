@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import event, exc
@@ -19,11 +17,15 @@ _IDLE = 5.0  # seconds after which a connection is tried before it is used
 class Pool:
     """A small pool. Nothing is opened before the first use; `timeout` seconds bound a wait.
 
-    `remote`: connections cross a network, where they break while nobody uses them.
+    `remote`: connections cross a network, where they break while nobody uses them. If not, they lead to a
+    file that one may write at a time: this process's threads take turns, and share one connection for it.
+    Left to itself, SQLite looks every so often whether it may write, and keeps some waiting for long.
     """
 
     def __init__(self, connect: Connect, driver: Any, timeout: float, *, remote: bool) -> None:
-        self._driver, self._timeout, self._turn = driver, timeout, threading.Lock()
+        self._driver, self._timeout, self._remote = driver, timeout, remote
+        self._turn = threading.Lock()
+        self._writer: Any = None  # used by whoever has the turn
         self._suspect_since = 0.0
         self._pool = QueuePool(
             connect,
@@ -38,30 +40,41 @@ class Pool:
             event.listen(self._pool, "checkin", self._checkin)
             event.listen(self._pool, "checkout", self._checkout)
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """One at a time among this process's threads, for a database with one writer.
-
-        Left to itself, SQLite looks every so often whether it may write, and keeps some waiting for long.
-        """
+    def take(self, *, writes: bool) -> Any:
+        """A connection: its `dbapi_connection`, and `info` for what is to live as long as it does."""
+        if self._remote or not writes:
+            return self._pool.connect()
         if not self._turn.acquire(timeout=self._timeout):
             raise exc.TimeoutError("no turn to write in time")
         try:
-            yield
-        finally:
+            if self._writer is None or not self._writer.is_valid:
+                self._writer = self._pool.connect()
+        except BaseException:
             self._turn.release()
+            raise
+        return self._writer
 
-    def take(self) -> Any:
-        """A connection: `dbapi_connection`, `close()` to give it back, and for broken ones discard()."""
-        return self._pool.connect()
+    def give_back(self, taken: Any) -> None:
+        """Once for each that was taken."""
+        if taken is self._writer:
+            self._turn.release()
+        else:
+            taken.close()
 
     def discard(self, taken: Any) -> None:
-        """Close a connection for good. The server may have restarted: the others are tried before use."""
+        """Close a connection for good, before it is given back.
+
+        The server may have restarted: the others are tried before use.
+        """
         self._suspect_since = time.monotonic()
         taken.invalidate()
 
     def close(self) -> None:
         """Close all that are free."""
+        if self._writer is not None and self._turn.acquire(blocking=False):
+            self._writer.close()
+            self._writer = None
+            self._turn.release()
         self._pool.dispose()
 
     def _checkin(self, _: Any, record: Any) -> None:

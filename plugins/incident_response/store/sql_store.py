@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager
 
 from incident_response.domain.errors import SchemaOutdated
 from incident_response.domain.transactions import Transaction
 
+from .block import Block
 from .connecting import connector, parse
 from .dialect import Dialect, Postgres, Sqlite
 from .failures import translated
-from .link import Link, PostgresLink, SqliteLink
 from .mapping import Mappers
 from .migrations import running
 from .pool import Pool
-from .repository.transaction import SqlTransaction
-from .schema_version import HEAD, KNOWN, VERSION_TABLE
+from .schema_version import HEAD, KNOWN
 
-_VERSION = f"SELECT version_num FROM {{s}}{VERSION_TABLE}"  # noqa: S608 -- a name of our own
 _NEWER = (
     "The store's schema ({found}) was made by a newer version of this package, which works with {head}; "
     "install that version here, too. Nothing was changed"
@@ -42,22 +39,18 @@ class SqlStore:
         self._pools: dict[int, Pool] = {}
         self._checked = False
 
-    @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self) -> AbstractContextManager[Transaction]:
         """Read and write; commits at the end of the block, rolls back on an exception.
 
         Raises StoreUnavailable, SchemaOutdated.
         """
         self._check()
-        with self._begin(writes=True) as link:
-            yield SqlTransaction(link, self._dialect, self._mappers, writes=True)
+        return self._block(writes=True)
 
-    @contextmanager
-    def read(self) -> Iterator[Transaction]:
+    def read(self) -> AbstractContextManager[Transaction]:
         """Read only, all of one moment; never waits for a writer. Raises StoreUnavailable, SchemaOutdated."""
         self._check()
-        with self._begin(writes=False) as link:
-            yield SqlTransaction(link, self._dialect, self._mappers, writes=False)
+        return self._block(writes=False)
 
     def migrate(self) -> str:
         """Make the schema or bring it up to date; returns its revision."""
@@ -73,26 +66,8 @@ class SqlStore:
         if pool is not None:
             pool.close()
 
-    @contextmanager
-    def _begin(self, *, writes: bool) -> Iterator[Link]:
-        with translated(self._dialect.driver):
-            pool = self._pool()
-            with pool.writing() if writes and self._dialect.name == "sqlite" else nullcontext():
-                taken = pool.take()
-                try:
-                    kind = SqliteLink if self._dialect.name == "sqlite" else PostgresLink
-                    link = kind(taken, self._dialect, writes=writes)
-                    try:
-                        yield link
-                        link.commit()
-                    except BaseException:
-                        try:
-                            link.rollback()
-                        except self._dialect.driver.Error:
-                            pool.discard(taken)
-                        raise
-                finally:
-                    taken.close()
+    def _block(self, *, writes: bool) -> Block:
+        return Block(self._pool(), self._dialect, self._mappers, writes=writes)
 
     def _pool(self) -> Pool:
         pid = os.getpid()
@@ -118,11 +93,10 @@ class SqlStore:
     def _version(self) -> str | None:
         """The schema's revision, None when there is no schema."""
         try:
-            with self._begin(writes=False) as link:
-                rows = link.rows(_VERSION, {})
+            with self._block(writes=False) as tx:
+                return tx.schema_version()
         except SchemaOutdated:
             return None
-        return str(rows[0][0]) if rows else None
 
 
 def _refuse_unless_current(found: str | None) -> None:

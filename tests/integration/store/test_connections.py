@@ -95,6 +95,40 @@ def test_waiting_for_another_writer_ends(sqlite_store: SqlStore, tmp_path: Path)
     other.close()
 
 
+def test_waiting_for_another_thread_that_writes_ends(sqlite_store: SqlStore, tmp_path: Path):
+    """Threads of one process take turns; who waits for too long hears that the store is away."""
+    store = SqlStore(f"sqlite:///{tmp_path / 'store.db'}", timeout=0.2)
+    with store.transaction(), pytest.raises(StoreUnavailable, match="in time"), store.transaction():
+        pytest.fail("it was let in")
+    with store.transaction() as tx:
+        tx.insert([Change(incident(1))])
+    store.close()
+
+
+def test_a_writer_that_could_not_open_its_file_leaves_its_turn(tmp_path: Path):
+    """Once the volume is mounted, everything works."""
+    store = SqlStore(f"sqlite:///{tmp_path / 'late' / 'store.db'}", timeout=0.2)
+    store._checked = True  # the schema was seen, then the volume went away
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="unable to open"), store.transaction():
+            pytest.fail("it was let in")
+    (tmp_path / "late").mkdir()
+    store.migrate()
+    with store.transaction() as tx:
+        tx.insert([Change(incident(1))])
+    store.close()
+
+
+def test_a_writer_whose_connection_broke_opens_another(sqlite_store: SqlStore):
+    """It costs the transaction in which it broke."""
+    opened(sqlite_store, incident(1))
+    with pytest.raises(Exception, match="closed"), sqlite_store.transaction() as tx:
+        tx._link._connection.close()  # type: ignore[attr-defined]
+        tx.insert([Change(incident(2))])
+    with sqlite_store.transaction() as tx:
+        assert set(tx.lock([1, 2])) == {1}
+
+
 @pytest.mark.integration
 def test_waiting_for_a_locked_row_ends(postgres_store: SqlStore):
     """The lock's owner goes on; whoever waits hears that the store is away."""

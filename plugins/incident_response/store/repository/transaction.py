@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..schema_version import VERSION_TABLE
 from .automation import Automation
 from .board import Board
 from .causes import Causes
@@ -16,6 +17,8 @@ from .polls import Polls
 from .reading import Reading
 from .signals import Signals
 from .silences import Silences
+
+_VERSION = f"SELECT version_num FROM {{s}}{VERSION_TABLE}"
 
 
 class SqlTransaction(
@@ -35,3 +38,7 @@ class SqlTransaction(
     Housekeeping,
 ):
     """Implements `transactions.Transaction`."""
+
+    def schema_version(self) -> str | None:
+        """The schema's revision; raises when there is no schema."""
+        return None if (found := self._value(_VERSION)) is None else str(found)
