@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -122,9 +123,14 @@ def test_a_writer_that_could_not_open_its_file_leaves_its_turn(tmp_path: Path):
 def test_a_writer_whose_connection_broke_opens_another(sqlite_store: SqlStore):
     """It costs the transaction in which it broke."""
     opened(sqlite_store, incident(1))
-    with pytest.raises(Exception, match="closed"), sqlite_store.transaction() as tx:
-        tx._link._connection.close()  # type: ignore[attr-defined]
-        tx.insert([Change(incident(2))])
+
+    def break_it() -> None:
+        with sqlite_store.transaction() as tx:
+            tx.insert([Change(incident(2))])
+            tx._link._connection.close()
+
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        break_it()
     with sqlite_store.transaction() as tx:
         assert set(tx.lock([1, 2])) == {1}
 
