@@ -134,15 +134,15 @@ class Rules:
 def _tagged(signal: Signal) -> Severity | None:
     """A DAG's tag P1 … P4 is its owner's word and beats every rule; the sources put it into `details`."""
     tagged = signal.details.get("tagged_severity")
-    return Severity(tagged) if isinstance(tagged, str) and tagged in Severity.__members__ else None
+    return _NAMED.get(tagged) if isinstance(tagged, str) else None
 
 
-_LABELS = {"critical": Severity.P2, "warning": Severity.P3, "info": Severity.P4}
+_NAMED = {severity.value: severity for severity in Severity}
+_LABELS = {**_NAMED, "critical": Severity.P2, "warning": Severity.P3, "info": Severity.P4}
 
 
 def _labelled(signal: Signal) -> Severity | None:
-    text = signal.labels.get("severity", "")
-    return Severity(text) if text in Severity.__members__ else _LABELS.get(text)
+    return _LABELS.get(signal.labels.get("severity", ""))
 
 
 def _parts(template: str) -> Text:
@@ -151,6 +151,8 @@ def _parts(template: str) -> Text:
 
 
 def _fill(text: Text, values: Mapping[str, str]) -> str:
+    if len(text) == 3 and not text[0] and not text[2]:  # most texts are one label
+        return str(values.get(text[1]) or "unknown")
     return "".join(
         [str(values.get(part) or "unknown") if place % 2 else part for place, part in enumerate(text)]
     )

@@ -125,5 +125,7 @@ def again(seen: Sighting) -> Signal:
 
 def _worst(findings: Sequence[Classification]) -> Classification:
     """The first one, with the worst severity of all."""
+    if len(findings) == 1:
+        return findings[0]
     first, severity = findings[0], worst(found.severity for found in findings)
     return first if severity is first.severity else replace(first, severity=severity)
