@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import sys
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -25,7 +24,8 @@ _SERVE = "bench.hook_server"
 def figures(database: str, url: str, folder: Path, rounds: int) -> Iterator[Figure]:
     """Signals a second and the p99 of a request, one by one and in hundreds, over eight connections.
 
-    `rounds` storms, or pieces of one, for each; the floor and the hooks take turns, in the same server.
+    `rounds` pieces of a storm and twice as many whole ones for each; the floor and the hooks take turns, in
+    the same server.
     """
     folder.mkdir()
     services = bootstrap.build(settings(url, folder), lambda conn_id: None)
@@ -37,7 +37,7 @@ def figures(database: str, url: str, folder: Path, rounds: int) -> Iterator[Figu
     with serving(url, folder, port, _SERVE):
         # The first storm opens the incidents and merges them; what follows is the storm that goes on.
         _send(port, token, "hooks", batches(storm(_MANY), 100, _START))
-        for size, many, times in ((1, 1000, rounds), (100, _MANY, rounds)):
+        for size, many, times in ((1, 1000, rounds), (100, _MANY, 2 * rounds)):
             yield from _measured(database, port, token, size, many, times)
 
 
@@ -50,7 +50,9 @@ def _measured(database: str, port: int, token: str, size: int, many: int, rounds
             if number:  # the first round warms both up
                 sent.append(done)
     name = f"hooks, {database}, {'single' if size == 1 else f'batch of {size}'}"
-    speed = {n: statistics.median(many / s.lasted for s in sent) for n, sent in found.items()}
+    # All signals over all the time. Storms of both come in a fast and a slow kind, by how the threads of the
+    # server meet those of the sender: the median of a few is one kind or the other, by chance.
+    speed = {n: many * len(sent) / sum(s.lasted for s in sent) for n, sent in found.items()}
     fast_enough = at_least(name, speed["hooks"], speed["floor"], _GOAL)
     # The goal is for batches: one signal a request is what no sender does in a storm.
     yield fast_enough if size > 1 else informational(fast_enough)
