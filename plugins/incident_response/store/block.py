@@ -34,7 +34,7 @@ class Block:
                 kind = SqliteLink if self._dialect.name == "sqlite" else PostgresLink
                 self._link = kind(self._taken, self._dialect, writes=self._writes)
             except BaseException:
-                self._pool.give_back(self._taken)
+                self._pool.give_back(self._taken, writes=self._writes)
                 raise
         return SqlTransaction(self._link, self._dialect, self._mappers, writes=self._writes)
 
@@ -52,7 +52,7 @@ class Block:
                     self._undo(self._link)
                     raise
         finally:
-            self._pool.give_back(self._taken)
+            self._pool.give_back(self._taken, writes=self._writes)
 
     def _undo(self, link: Link) -> None:
         try:

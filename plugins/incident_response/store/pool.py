@@ -18,14 +18,13 @@ class Pool:
     """A small pool. Nothing is opened before the first use; `timeout` seconds bound a wait.
 
     `remote`: connections cross a network, where they break while nobody uses them. If not, they lead to a
-    file that one may write at a time: this process's threads take turns, and share one connection for it.
-    Left to itself, SQLite looks every so often whether it may write, and keeps some waiting for long.
+    file that one may write at a time, and this process's threads take turns. Left to itself, SQLite looks
+    every so often whether it may write, and keeps some waiting for long.
     """
 
     def __init__(self, connect: Connect, driver: Any, timeout: float, *, remote: bool) -> None:
         self._driver, self._timeout, self._remote = driver, timeout, remote
         self._turn = threading.Lock()
-        self._writer: Any = None  # used by whoever has the turn
         self._suspect_since = 0.0
         self._pool = QueuePool(
             connect,
@@ -47,19 +46,18 @@ class Pool:
         if not self._turn.acquire(timeout=self._timeout):
             raise exc.TimeoutError("no turn to write in time")
         try:
-            if self._writer is None or not self._writer.is_valid:
-                self._writer = self._pool.connect()
+            return self._pool.connect()
         except BaseException:
             self._turn.release()
             raise
-        return self._writer
 
-    def give_back(self, taken: Any) -> None:
-        """Once for each that was taken."""
-        if taken is self._writer:
-            self._turn.release()
-        else:
+    def give_back(self, taken: Any, *, writes: bool) -> None:
+        """Once for each that was taken, and with the same `writes`."""
+        try:
             taken.close()
+        finally:
+            if writes and not self._remote:
+                self._turn.release()
 
     def discard(self, taken: Any) -> None:
         """Close a connection for good, before it is given back.
@@ -71,10 +69,6 @@ class Pool:
 
     def close(self) -> None:
         """Close all that are free."""
-        if self._writer is not None and self._turn.acquire(blocking=False):
-            self._writer.close()
-            self._writer = None
-            self._turn.release()
         self._pool.dispose()
 
     def _checkin(self, _: Any, record: Any) -> None:

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -96,14 +97,33 @@ def test_waiting_for_another_writer_ends(sqlite_store: SqlStore, tmp_path: Path)
     other.close()
 
 
-def test_waiting_for_another_thread_that_writes_ends(sqlite_store: SqlStore, tmp_path: Path):
+def test_waiting_for_another_thread_that_writes_ends(tmp_path: Path):
     """Threads of one process take turns; who waits for too long hears that the store is away."""
     store = SqlStore(f"sqlite:///{tmp_path / 'store.db'}", timeout=0.2)
-    with store.transaction(), pytest.raises(StoreUnavailable, match="in time"), store.transaction():
-        pytest.fail("it was let in")
-    with store.transaction() as tx:
-        tx.insert([Change(incident(1))])
+
+    def write() -> None:
+        with store.transaction() as tx:
+            tx.insert([Change(incident(1))])
+
+    with ThreadPoolExecutor() as threads:
+        with store.transaction(), pytest.raises(StoreUnavailable, match="in time"):
+            threads.submit(write).result(5)
+        threads.submit(write).result(5)
+    with store.read() as tx:
+        assert tx.get(1)
     store.close()
+
+
+def test_connections_of_a_file_are_renewed(sqlite_store: SqlStore, monkeypatch: pytest.MonkeyPatch):
+    """Also the one that writes: or it would write for good into a file that was replaced by a backup."""
+    opened(sqlite_store, incident(1))
+    monkeypatch.setattr(sqlite_store._pool()._pool, "_recycle", 0)
+    used: list[object] = []
+    for _ in range(2):
+        with sqlite_store.transaction() as tx:
+            used.append(tx._link._connection)
+        time.sleep(0.01)
+    assert used[0] is not used[1]
 
 
 def test_a_writer_that_could_not_open_its_file_leaves_its_turn(tmp_path: Path):
