@@ -149,7 +149,8 @@ def set_severity(
 ) -> Change:
     """Change the severity.
 
-    Due times are recomputed from the start of the cycle; raising never makes one later.
+    Due times are recomputed from the start of the cycle; raising never makes one later. No page becomes due
+    before now: it would be told as late by all that time, and taken for one that was due then and has fired.
     """
     must_be_open(incident)
     if severity is incident.severity:
@@ -165,8 +166,8 @@ def set_severity(
 
     after = incident.evolve(
         severity=severity,
-        page_at=due(incident.page_at, policy.due(start, targets.page_after)),
-        acknowledge_by=due(incident.acknowledge_by, policy.due(start, targets.acknowledge)),
+        page_at=due(incident.page_at, max(now, policy.due(start, targets.page_after))),
+        acknowledge_by=due(incident.acknowledge_by, max(now, policy.due(start, targets.acknowledge))),
         resolve_by=due(incident.resolve_by, policy.due(start, targets.resolve)),
     )
     ladder = _arm_ladder(Change(after), policy).incident.escalate_at

@@ -231,6 +231,25 @@ def test_no_sequence_of_commands_reaches_an_illegal_state(
     assert len(firings) == len(set(firings)), "a timer fired twice"
 
 
+def test_a_severity_that_changes_makes_no_page_due_a_second_time() -> None:
+    """Reopened, the clocks began anew: a raised severity must not fire again what has fired."""
+    missed, first = run(opened(START).incident, START + minutes(20))
+    lowered = commands.set_severity(missed, POLICY, Severity.P4, OPERATOR, START + minutes(21)).incident
+    raised = commands.set_severity(lowered, POLICY, Severity.P1, OPERATOR, START + minutes(22)).incident
+    assert raised.acknowledge_by == START + minutes(22)
+
+    incident, before = run(opened(START, Severity.P3).incident, START + minutes(300))
+    quiet = commands.mitigate(incident, POLICY, OPERATOR, START + minutes(301), proof="quiet").incident
+    back = commands.reopen(quiet, POLICY, OPERATOR, START + minutes(302), reason="back").incident
+    worse = commands.set_severity(back, POLICY, Severity.P1, OPERATOR, START + minutes(303)).incident
+    assert (back.page_at, worse.page_at) == (START + minutes(302), START + minutes(302))
+
+    for fired, later in ((first, raised), (before, worse)):
+        _, again = run(later, START + minutes(330), START + minutes(303))
+        firings = [(f.kind, f.due_at) for change in (*fired, *again) for f in change.firings]
+        assert len(firings) == len(set(firings))
+
+
 def _assert_sane(incident: Incident) -> None:
     armed = {timer.kind for timer in incident.timers}
     if incident.status is Status.CLOSED:
