@@ -392,6 +392,19 @@ class TestPermissions:
 
         assert len(scan.poll(at(1))) == 1
 
+    def test_without_the_graph_a_skip_counts_as_cut_off(self, airflow: FakeAirflow, scan: Scan) -> None:
+        """Too careful is better than blind; the rest of the scan goes on."""
+        airflow.refuses |= {"/dags/etl/tasks", "/dags/etl/dagRuns/r1/taskInstances/~/xcomEntries"}
+        airflow.task("etl", "r1", "load", end=at(-1))
+        airflow.run("etl", "r1", "failed", at(-5), at(-1))
+        scan.poll(T0)
+        airflow.task("etl", "r1", "load", "success", end=at(2), try_number=2)
+        airflow.task("etl", "r1", "other", "skipped", end=at(2))
+        airflow.run("etl", "r1", "success", at(1), at(2))
+        airflow.task("etl", "r2", "load", end=at(2))
+
+        assert [signal.labels["run_id"] for signal in scan.poll(at(3))] == ["r2"]
+
     def test_a_user_that_may_see_nothing_is_an_error(self, airflow: FakeAirflow, scan: Scan) -> None:
         """Shown with the detector's row."""
         airflow.refuses |= {"/importErrors", "/dags/~/dagRuns/list", "/dags/~/dagRuns/~/taskInstances"}
