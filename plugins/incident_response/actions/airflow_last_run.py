@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from incident_response.clients.airflow_states import dag_path
 from incident_response.domain.actions import Exhibit, Finding, Scene
 from incident_response.domain.errors import AirflowRefused, AirflowUnavailable
 from incident_response.domain.redaction import one_line
@@ -15,7 +16,7 @@ from .airflow_bounds import Bounded
 from .airflow_logs import tail
 from .airflow_look import read_log
 from .airflow_reading import instance_rows
-from .airflow_records import ENDED, Instance, Target, dag_path, listed
+from .airflow_records import ENDED, Instance, Target, listed
 from .kit import Kit
 
 _ALL = ("success", "failed", "skipped", "upstream_failed")
