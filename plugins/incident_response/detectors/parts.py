@@ -15,7 +15,6 @@ from .base import Look
 
 log = logging.getLogger(__name__)
 
-_MOST = 2000  # fingerprints remembered for each part, as many as a Watch remembers
 _BLIND_AFTER = 3  # failures in a row; one or two are a restart over there
 
 
@@ -82,7 +81,7 @@ def look_at(
         kept = was if found.partial else was & found.held
         held |= kept
         fired = {signal.fingerprint for signal in found.firing}
-        after[part.key] = {"firing": sorted(fired | kept)[:_MOST], "own": dict(found.memory)}
+        after[part.key] = {"firing": sorted(fired | kept), "own": dict(found.memory)}
     if errors and len(errors) == len(parts):
         raise errors[0]
     return Look(tuple(firing), held=held, memory=after)

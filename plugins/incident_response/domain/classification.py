@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from .frozen import revived
+from .keys import bounded
 from .severities import Scenario, Severity
 from .signals import ALERTNAME, Signal
 
 DEDUP_VERSION = "v1"
+_KEY = 255  # characters of a dedup_key: it is indexed
 _FIELD = re.compile(r"\{(\w+)\}")
 _MOST = 2000  # names, and decisions, that are remembered: they come from outside and must not fill the memory
 
@@ -78,7 +80,9 @@ class Rule:
             "severity": _tagged(signal) or self.severity or _labelled(signal) or Severity.P3,
             "scenario": self.scenario,
             "service": service,
-            "dedup_key": f"{DEDUP_VERSION}:{self.scenario.value}:{service}:{_fill(texts[1], values)}"[:255],
+            "dedup_key": bounded(
+                f"{DEDUP_VERSION}:{self.scenario.value}:{service}:{_fill(texts[1], values)}", _KEY
+            ),
             "title": _fill(texts[2], values)[:200],
             "runbook": self.runbook,
             "level": self.level,
