@@ -9,6 +9,7 @@ from functools import cached_property
 
 from .frozen import revived
 from .keys import bounded
+from .patterns import Pattern, pattern
 from .severities import Scenario, Severity
 from .signals import ALERTNAME, Signal
 
@@ -55,8 +56,8 @@ class Rule:
     event_like: bool = False  # an event going quiet proves nothing: it needs a verification
 
     @cached_property
-    def _patterns(self) -> tuple[tuple[str, re.Pattern[str]], ...]:
-        return tuple((label, re.compile(pattern)) for label, pattern in self.match.items())
+    def _patterns(self) -> tuple[tuple[str, Pattern], ...]:
+        return tuple((label, pattern(text)) for label, text in self.match.items())
 
     @cached_property
     def _texts(self) -> tuple[Text, Text, Text]:
@@ -64,11 +65,11 @@ class Rule:
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """True when every named label's whole value matches its pattern."""
-        return all(pattern.fullmatch(labels.get(label, "")) for label, pattern in self._patterns)
+        return all(one.matches(labels.get(label, "")) for label, one in self._patterns)
 
     def may_match(self, alertname: str) -> bool:
         """False when no signal of this name can match."""
-        return all(pattern.fullmatch(alertname) for label, pattern in self._patterns if label == ALERTNAME)
+        return all(one.matches(alertname) for label, one in self._patterns if label == ALERTNAME)
 
     def apply(self, signal: Signal, labels: Mapping[str, str]) -> Classification:
         """The decision this rule makes for `signal`, whose labels may have been completed."""

@@ -115,7 +115,7 @@ def pretty(value: Any) -> str:
 
 def matching(text: str) -> str:
     """A regular expression for exactly this text, as people would write it."""
-    return re.sub(r"[\\^$.|?*+()\[\]{}]", lambda found: "\\" + found.group(), text)
+    return re.sub(r"[\\^$.|?*+()\[\]{},]", lambda found: "\\" + found.group(), text)
 
 
 def wants_html(headers: Mapping[str, str]) -> bool:
