@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 from incident_response.domain.errors import SourceUnavailable
+from incident_response.domain.logs import logger
 from incident_response.domain.signals import Signal
 
 from .base import Look
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _BLIND_AFTER = 3  # failures in a row; one or two are a restart over there
 

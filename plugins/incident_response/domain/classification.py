@@ -10,6 +10,7 @@ from functools import cached_property
 from .frozen import revived
 from .keys import bounded
 from .patterns import Pattern, pattern
+from .safe_text import visible
 from .severities import Scenario, Severity
 from .signals import ALERTNAME, Signal
 
@@ -84,7 +85,7 @@ class Rule:
             "dedup_key": bounded(
                 f"{DEDUP_VERSION}:{self.scenario.value}:{service}:{_fill(texts[1], values)}", _KEY
             ),
-            "title": _fill(texts[2], values)[:200],
+            "title": visible(_fill(texts[2], values))[:200],
             "runbook": self.runbook,
             "level": self.level,
             "event_like": self.event_like,

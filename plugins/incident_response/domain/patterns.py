@@ -192,7 +192,9 @@ class _Parser:
         if self._next() in ("*", "+", "?") or self._is_count():
             self._refuse("a repetition of a repetition; write one of them")
         if most is None and _is_endless(node):
-            self._refuse("a repetition of something that is repeated itself, such as (a+)+; write one of them")
+            self._refuse(
+                "a repetition of something that is repeated itself, such as (a+)+; write one of them"
+            )
         return _Repeat(node, least, most)
 
     def _is_count(self) -> bool:

@@ -92,9 +92,13 @@ def _check_value(label: str, text: str) -> None:
     bare = _NO_COMMA.sub("", text)
     if text[:1] in "\"'" and text:
         inner = text.strip("\"'") or "value"
-        raise BadInput(f"{label}={text} can never match: the quotes would be a part of the value; write {label}={inner}")
+        raise BadInput(
+            f"{label}={text} can never match: the quotes would be a part of the value; write {label}={inner}"
+        )
     if text.startswith(("=", "~")):
-        raise BadInput(f"{label}={text} can never match: write {label}={text.lstrip('=~ ')}, without a second sign")
+        raise BadInput(
+            f"{label}={text} can never match: write {label}={text.lstrip('=~ ')}, without a second sign"
+        )
     if "," in bare:
         other = re.search(r",\s*([A-Za-z_]\w*)\s*=", bare)
         remedy = (

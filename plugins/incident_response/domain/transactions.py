@@ -27,7 +27,6 @@ from .silences import Silence
 from .timeline import TimelineEvent
 from .timers import Firing
 
-
 EVERY = 2**31 - 1  # as a limit: all there are; what decides something must not look at a part
 
 

@@ -57,7 +57,6 @@ class WindowEntry(Model):
             ) from None
         return cron
 
-
     @field_validator("length")
     @classmethod
     def _closes(cls, length: str, info: ValidationInfo) -> str:

@@ -99,7 +99,8 @@ def test_a_pattern_can_be_looked_for_anywhere() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [".*.*.*.*.*x", "(a|a)*b", "(a|aa)+b", "(a?){30}a{30}", ".*a.*a.*a.*b", "(x|a?){50}b", "(a|b|ab)*c"]
+    "text",
+    [".*.*.*.*.*x", "(a|a)*b", "(a|aa)+b", "(a?){30}a{30}", ".*a.*a.*a.*b", "(x|a?){50}b", "(a|b|ab)*c"],
 )
 def test_time_grows_with_the_text_only(text: str) -> None:
     """These hold a search by trying for minutes to ages; a label of eight thousand characters is soon read."""

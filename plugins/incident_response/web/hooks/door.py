@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +16,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 
 from incident_response import bootstrap
+from incident_response.domain.logs import logger
 from incident_response.domain.records import Integration, IntegrationKind
 from incident_response.service.integrations import Integrations
 
@@ -27,7 +27,7 @@ from .room import SMALL, Room
 from .together import Together
 from .work import Workers
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 Result = TypeVar("Result")
 
