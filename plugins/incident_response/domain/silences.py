@@ -50,8 +50,8 @@ class Matchers:
             _check_value(label, text)
         if self.match({}):
             raise BadInput(
-                f"{self} matches everything, also what has no such label; at least one matcher must not match "
-                "the empty text: write for example service=keycloak, or .+ in place of .*"
+                f"{self} matches everything, also what has no such label; at least one matcher must not "
+                "match the empty text: write for example service=keycloak, or .+ in place of .*"
             )
         for label, words in _FOUND.items():
             if label in self.labels and not any(pattern(self.labels[label]).matches(word) for word in words):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -77,7 +78,7 @@ def _closes(cron: str, length: timedelta) -> bool:
     fields = croniter.expand(cron)[0]
     minutes, hours = (_numbers(field, count) for field, count in ((fields[0], 60), (fields[1], 24)))
     times = [timedelta(hours=hour, minutes=minute) for hour in hours for minute in minutes]
-    if any(after - before > length for before, after in zip(times, times[1:], strict=False)):
+    if any(after - before > length for before, after in pairwise(times)):
         return True
     # Within its days it is open from the first time to the last: what counts is the nights between the days.
     night = times[0] - times[-1]

@@ -215,7 +215,7 @@ class Doctor:
         lost = [one for one in live if one.refused_at is not None and now - one.refused_at < _REFUSED_WITHIN]
         for one in lost:
             text = f"{one.name} ({one.kind.value}) was refused at {one.refused_at:%Y-%m-%d %H:%M} UTC: "
-            # A person who tries a command sees the answer; a machine drops what was refused, and says nothing.
+            # A person who tries a command sees the answer; a machine drops it, and says nothing.
             serious = one.kind.is_machine
             yield Finding("senders", False, text + one.refusal, one.remedy, serious=serious)
         if not lost:

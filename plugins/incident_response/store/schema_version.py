@@ -9,5 +9,5 @@ KNOWN = (
     "v0003",
     "v0004",
     "v0005",
-)  # oldest first; the last one is what the code below expects
+)  # oldest first; the code expects the last one
 HEAD = KNOWN[-1]

@@ -103,7 +103,7 @@ def test_a_pattern_can_be_looked_for_anywhere() -> None:
     [".*.*.*.*.*x", "(a|a)*b", "(a|aa)+b", "(a?){30}a{30}", ".*a.*a.*a.*b", "(x|a?){50}b", "(a|b|ab)*c"],
 )
 def test_time_grows_with_the_text_only(text: str) -> None:
-    """These hold a search by trying for minutes to ages; a label of eight thousand characters is soon read."""
+    """These hold a search by trying for minutes to ages; a label of 8,000 characters is soon read."""
     pattern = Pattern(text)
     began = time.process_time()
     assert not pattern.matches("a" * 8000 + "!")

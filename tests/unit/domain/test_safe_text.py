@@ -49,7 +49,8 @@ def test_no_encoded_word_reaches_a_header(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "# Resolved", "## x", "- item", "+ item", "* item", "1. one", "7) seven", "> quoted", "---", "===", "```",
+        "# Resolved", "## x", "- item", "+ item", "* item", "1. one", "7) seven", "> quoted",
+        "---", "===", "```",
         "~~~", "| a | b |", "**bold**", "_soft_", "`code`", "[click](http://evil)", "![x](http://evil/x.png)",
         "<img src=x>", "&lt;b&gt;", "~~gone~~", "a\n# Resolved", "   # x", "\\# x", "<!-- x", "[x]: http://evil",
     ],

@@ -39,8 +39,9 @@ class Integrations(Part):
     def note_refusal(self, id: str, refusal: str, remedy: str, now: datetime) -> None:
         found = self._state.integrations.get(id)
         if found is not None:
-            texts = {"refusal": clean(refusal), "remedy": clean(remedy)}
-            self._state.integrations[id] = replace(found, refused_at=utc(now), **texts)
+            self._state.integrations[id] = replace(
+                found, refused_at=utc(now), refusal=clean(refusal), remedy=clean(remedy)
+            )
 
     def integrations(self) -> Sequence[Integration]:
         return sorted(self._state.integrations.values(), key=lambda one: (one.created_at, one.id))

@@ -71,7 +71,7 @@ def signals(document: Any, by: Integration, now: datetime, unread: list[str] | N
 def alert_of(form: type[Known], item: Any, by: Integration, odd: list[str]) -> Known:
     """One alert of a group. Raises Refusal.
 
-    A state that is unknown counts as firing: rather one page too many. Without a label it is the sender's alert.
+    A state that is unknown counts as firing: rather one page too many. Without labels it is the sender's.
     """
     if isinstance(item, dict) and item.get("status") not in ("firing", "resolved"):
         item = {**item, "status": "firing"}

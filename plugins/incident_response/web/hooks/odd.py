@@ -1,6 +1,6 @@
 """What is odd in a body, made readable: one odd field must not cost the alert, nor one alert its group.
 
-A number becomes text, null is left out, a time that cannot be read is left out too, so that the arrival counts.
+A number becomes text, null is left out, a time that cannot be read is, too, so that the arrival counts.
 What was changed is said in words, which are kept with the signal. What only the sender can know is not
 guessed: a field that is missing, misspelt or not one of its words stays an error.
 """

@@ -72,7 +72,7 @@ async def lost(path: str) -> None:
 
 
 async def _take(desk: door.Desk, request: Request, read: Read) -> dict[str, Any]:
-    """Take the signals in. What cannot be taken of a group does not cost the rest, and is told the people here."""
+    """Take the signals in. What cannot be taken of a group does not cost the rest, and people are told."""
     lost: list[str] = []
 
     def work(services: bootstrap.Services) -> dict[str, Any]:
