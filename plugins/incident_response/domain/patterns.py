@@ -1,12 +1,13 @@
 """Pattern: a regular expression whose time grows with the text and no faster, the same on every machine.
 
 Python's own engine tries ways one after the other: a short pattern of somebody's, met by a long label, can
-hold a process for ever. So patterns are of one subset, which every machine reads alike, and what the engine could
-try in very many ways is matched by a walk over sets of states instead, one step for each character.
+hold a process for ever. So patterns are of one subset, which every machine reads alike, and what the engine
+could try in very many ways is matched by a walk over sets of states instead, one step for each character.
 
-The subset: letters, `.`, classes `[a-z]` and `[^…]`, `\\d \\w \\s` and their opposites (ASCII), groups, `|`,
-`* + ? {2,5}`, and `(?i)` at the beginning. It always means the whole text, so `^` and `$` may stand at the
-ends only. Not in it: back references, looking ahead or behind, a repetition of what is repeated without a bound.
+The subset: letters, `.`, classes `[a-z]` and `[^…]`, `\\d \\w \\s` and their opposites (ASCII), groups,
+`|`, `* + ? {2,5}`, and `(?i)` at the beginning. It always means the whole text, so `^` and `$` may stand at
+the ends only. Not in it: back references, looking ahead or behind, a repetition of what is repeated without
+a bound.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Text from outside, made safe for the medium it goes into: it stays text, whatever it tries to be there.
 
 An alert is written by whoever can make something fail. Its words must not become a header of a mail, a
-heading of a report, a mention in Slack, a line of a log or an order to a terminal; and no sign that nobody sees may
-turn around or hide what is read.
+heading of a report, a mention in Slack, a line of a log or an order to a terminal; and no sign that nobody
+sees may turn around or hide what is read.
 """
 
 from __future__ import annotations

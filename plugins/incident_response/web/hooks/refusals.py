@@ -1,8 +1,9 @@
 """What a sender is told when its request is not taken: a status, what is wrong, and what to do.
 
 Alertmanager and Grafana send again what was answered with 5xx and drop what was answered with 4xx, 429 and
-408 too; clients of PagerDuty repeat both 429 and 5xx. So whatever may go better later says 503: a real alert
-must not be lost because much was sent at once. 4xx is for what can never be taken, and the people here are told.
+408 too; clients of PagerDuty repeat both 429 and 5xx. So whatever may go better later says 503: a real
+alert must not be lost because much was sent at once. 4xx is for what can never be taken, and the people
+here are told.
 """
 
 from __future__ import annotations
