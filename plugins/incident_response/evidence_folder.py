@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
+
+from incident_response.domain.logs import logger
 
 from .domain.errors import EvidenceUnavailable
 from .domain.redaction import one_line
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class EvidenceFolder:

@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
+from incident_response.domain.errors import BadInput
+from incident_response.domain.patterns import anywhere
+
 
 def _address(value: str) -> str:
     try:
@@ -25,9 +28,9 @@ def _address(value: str) -> str:
 
 def _pattern(value: str) -> str:
     try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(f"is no regular expression: {error}") from None
+        anywhere(value)
+    except BadInput as error:
+        raise ValueError(str(error)) from None
     return value
 
 

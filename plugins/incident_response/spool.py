@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import heapq
 import json
-import logging
 import os
 import re
 import time
@@ -24,11 +23,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from incident_response.domain.logs import logger
+
 from .domain.errors import BadInput
 from .domain.signals import Signal
 from .domain.times import UTC
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _MEND = "its owner or modes must be mended"
 ABANDONED_AFTER = 60.0  # seconds; who took or began a file so long ago is dead or lost

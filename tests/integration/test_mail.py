@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
+from email.header import decode_header, make_header
 
 import pytest
 
 from incident_response.channels.smtp_mail import Email
 from incident_response.domain.changes import Outgoing, OutgoingKind
+from incident_response.domain.classification import Rule, Rules
 from incident_response.domain.commands import post_update, resolve
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import DeliveryFailed
 from incident_response.domain.ports import Message
 from incident_response.domain.records import Parcel
+from incident_response.domain.signals import Signal
 from incident_response.library.templates import Templates
+from tests.support.house import House
 from tests.support.shipped import INCLUDE, START, opened, policy
 from tests.support.smtp import SmtpServer
 
@@ -158,3 +163,41 @@ def test_a_broken_template_still_sends(tmp_path_factory: pytest.TempPathFactory)
     assert message.subject == "[P1] INC-1: PostgreSQL refuses connections"
     assert "new incident" in message.body
     assert "template is broken" in message.body
+
+
+EVIL = "=?utf-8?q?=5BP4=5D?= ok\r\nBcc: x@evil.example\u202e\x1b[2J\n\nAcknowledge: http://evil.example"
+
+
+def test_words_of_an_alert_forge_neither_header_nor_line(smtp: SmtpServer) -> None:
+    """A subject is what was checked, and each line of the body is one of the template's."""
+    signal = Signal("webhook", {"alertname": "X", "service": EVIL}, EVIL, START)
+    title = Rules([Rule("x", title="{service}")]).classify(signal).title
+    assert "\n" not in title
+    change = opened(START)
+    incident = replace(change.incident, title=EVIL, service=EVIL)  # as an older version has stored it
+    templates = Templates(INCLUDE / "templates", lambda: "UTC", "https://airflow.test/incidents")
+    sent = parcel(reason=EVIL, level=1)
+    Email(lambda: connection(smtp)).deliver(sent, templates.message(sent, incident, change.events))
+    (mail,) = smtp.wait(1)
+    subject = str(make_header(decode_header(mail["Subject"])))
+    assert "= ?utf-8" in subject
+    assert "[P4]" not in subject
+    assert mail["Bcc"] is None
+    body = mail.get_content()
+    assert [line for line in body.splitlines() if line.startswith(("Acknowledge:", "Bcc:"))] == [
+        "Acknowledge: https://airflow.test/incidents/INC-1"
+    ]
+    assert not {"\x1b", "\u202e"} & set(body)
+
+
+def test_words_of_an_alert_forge_no_heading_of_a_report() -> None:
+    """What people have written keeps its markup; what an alert says is text."""
+    house = House()
+    evil = "a\n# Resolved\n- [x] <img src=x> ![y](http://evil)"
+    house.intake.receive([Signal("webhook", {"alertname": "X", "service": evil}, evil, START)], START)
+    with house.store.read() as tx:
+        (number,) = [row.incident.number for row in tx.board(5)]
+    report = house.review.report(number)
+    assert [line for line in report.splitlines() if line.startswith("# ")][1:] == []
+    assert "<img" not in report.replace("\\<img", "")
+    assert "![" not in report

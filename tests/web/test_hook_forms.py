@@ -71,23 +71,26 @@ def test_a_time_in_the_future_is_the_present() -> None:
 @pytest.mark.parametrize(
     "time", ["yesterday", "2026-01-15T01:00:00", "2026-01-15", 1768442400, True, [], "9" * 400]
 )
-def test_a_time_that_is_no_time_is_named(time: Any) -> None:
-    """With the field and what to write."""
+def test_a_time_that_is_no_time_is_the_arrival(time: Any) -> None:
+    """And the signal says so, with what stood there."""
     document = body("alertmanager_firing")
     document["alerts"][0]["startsAt"] = time
-    refusal = refused(alertmanager.signals, document)
-    assert refusal.status == 422
-    assert "alerts.0.startsAt" in refusal.message
+    (signal,) = alertmanager.signals(document, by(), NIGHT)
+    assert signal.occurred_at == NIGHT
+    (odd,) = signal.details["odd"]
+    assert odd.startswith("startsAt: ")
+    assert "arrival" in odd
 
 
 @pytest.mark.parametrize(
     "time", ["9999-12-31T23:59:59-14:00", "0001-01-02T00:00:00+14:00", "1900-01-01T00:00:00Z"]
 )
-def test_a_time_beyond_all_clocks_is_none(time: str) -> None:
+def test_a_time_beyond_all_clocks_is_the_arrival(time: str) -> None:
     """It could not even be counted in UTC."""
     document = body("alertmanager_firing")
     document["alerts"][0]["startsAt"] = time
-    assert alertmanager.signals(document, by(), NIGHT)[0].occurred_at == NIGHT
+    (signal,) = alertmanager.signals(document, by(), NIGHT)
+    assert (signal.occurred_at, len(signal.details["odd"])) == (NIGHT, 1)
 
 
 def test_labels_of_the_integration_fill_what_is_missing() -> None:
@@ -119,10 +122,7 @@ def test_an_alert_without_annotations_is_summed_up_by_its_labels() -> None:
         ({"version": "5"}, "version"),
         ({"version": None}, "version"),
         ({"alerts": None}, "alerts"),
-        ({"alerts": [{"status": "firing", "labels": {}}]}, "alerts.0.labels"),
-        ({"alerts": [{"status": "pending", "labels": {"a": "b"}}]}, "alerts.0.status"),
-        ({"alerts": [{"status": "firing", "labels": {"a": 1}}]}, "alerts.0.labels.a"),
-        ({"alerts": [[]]}, "alerts.0"),
+        ({"alerts": [[]]}, "alerts.0.body"),
     ],
 )
 def test_what_is_wrong_is_named_by_its_field(change: dict[str, Any], field: str) -> None:
@@ -136,6 +136,80 @@ def test_what_is_no_object_is_refused(document: Any) -> None:
     """By every form."""
     for read in (alertmanager.signals, grafana.signals):
         assert refused(read, document).status == 422
+
+
+ODD: list[tuple[dict[str, Any], dict[str, str], str]] = [
+    ({"labels": {"alertname": "Odd", "code": 503}}, {"alertname": "Odd", "code": "503"}, "labels.code"),
+    ({"labels": {"alertname": "Odd", "ok": True}}, {"alertname": "Odd", "ok": "true"}, "labels.ok"),
+    ({"labels": {"alertname": "Odd", "team": None}}, {"alertname": "Odd"}, "labels.team"),
+    ({"labels": {"alertname": "Odd", "l": ["a"]}}, {"alertname": "Odd", "l": '["a"]'}, "labels.l"),
+    ({"labels": [{"name": "alertname", "value": "Odd"}]}, {"alertname": "Odd"}, "labels"),
+    ({"labels": ["alertname=Odd", "code=7"]}, {"alertname": "Odd", "code": "7"}, "labels"),
+    ({"labels": [{"name": "alertname", "value": 7}]}, {"alertname": "7"}, "labels.alertname"),
+    ({"annotations": {"summary": None, "runbook": 7}}, {"alertname": "Odd"}, "annotations.summary"),
+    ({"annotations": "none"}, {"alertname": "Odd"}, "annotations"),
+    ({"startsAt": "2026-06-30T23:59:60Z"}, {"alertname": "Odd"}, "startsAt"),
+    ({"startsAt": "2026-01-15T01:00:00"}, {"alertname": "Odd"}, "startsAt"),
+    ({"startsAt": "2999-01-01T00:00:00Z"}, {"alertname": "Odd"}, "startsAt"),
+    ({"generatorURL": None}, {"alertname": "Odd"}, "generatorURL"),
+    ({"status": "pending"}, {"alertname": "Odd"}, "status"),
+    ({"labels": {}}, {"alertname": "AlertWithoutLabels", "integration": "sender"}, "labels"),
+    ({"labels": {"alertname": "Odd", "n": 10**400}, "startsAt": 5}, {"alertname": "Odd"}, "labels.n"),
+]
+
+
+@pytest.mark.parametrize(("change", "labels", "place"), ODD)
+@pytest.mark.parametrize("kind", [IntegrationKind.ALERTMANAGER, IntegrationKind.GRAFANA])
+def test_an_odd_alert_is_taken_with_what_can_be_read(
+    change: dict[str, Any], labels: dict[str, str], place: str, kind: IntegrationKind
+) -> None:
+    """Beside the good ones of its group, and it says what was odd."""
+    good = body("alertmanager_firing")["alerts"][0]
+    odd = {"status": "firing", "labels": {"alertname": "Odd"}, "annotations": {}, **change}
+    read = alertmanager.signals if kind is IntegrationKind.ALERTMANAGER else grafana.signals
+    first, second, third = read({"version": "4", "alerts": [good, odd, good]}, by(kind), NIGHT)
+    assert (first.labels, first.details, "odd" in first.details) == (third.labels, third.details, False)
+    assert {name: text for name, text in second.labels.items() if name != "n"} == labels
+    assert second.firing
+    assert second.occurred_at <= NIGHT
+    assert any(line.startswith(f"{place}: ") for line in second.details["odd"]), second.details["odd"]
+
+
+def test_an_alert_that_cannot_be_read_at_all_costs_no_other() -> None:
+    """It is named by its place."""
+    good = body("alertmanager_firing")["alerts"][0]
+    unread: list[str] = []
+    document = {"version": 4, "alerts": ["?", good, None, []]}
+    assert len(alertmanager.signals(document, by(), NIGHT, unread)) == 1
+    assert [line.split(":")[0] for line in unread] == ["alerts.0.body", "alerts.2.body", "alerts.3.body"]
+
+
+def test_odd_fields_of_an_event_and_of_a_report_are_put_right() -> None:
+    """What only the sender can know is not guessed: its severity, a field that is misspelt."""
+    odd: list[str] = []
+    payload = {"summary": 7, "source": "x", "severity": "info", "timestamp": "now", "component": 3}
+    event = pagerduty.read(body("pagerduty_trigger") | {"payload": payload, "links": "none"}, odd)
+    signal = pagerduty.triggered(event, "k", by(IntegrationKind.PAGERDUTY), NIGHT, odd)
+    assert (signal.summary, signal.labels["component"], signal.occurred_at) == ("7", "3", NIGHT)
+    assert {line.split(":")[0] for line in signal.details["odd"]} == {
+        "payload.summary", "payload.timestamp", "payload.component", "links",
+    }  # fmt: skip
+
+
+def test_keys_of_senders_are_never_cut() -> None:
+    """Two that differ at their ends only are two things; what is answered is the key as it was sent."""
+    keys = [pagerduty.KEY + "x" * 300 + end for end in "ab"]
+    labels = [
+        pagerduty.triggered(
+            pagerduty.read(body("pagerduty_trigger") | {"dedup_key": key}),
+            key,
+            by(IntegrationKind.PAGERDUTY),
+            NIGHT,
+        ).labels["dedup_key"]
+        for key in keys
+    ]
+    assert len(set(labels)) == 2
+    assert {len(label) for label in labels} == {255}
 
 
 def test_too_many_alerts_are_refused_as_a_whole() -> None:
@@ -201,7 +275,6 @@ def test_alertmanagers_own_pagerduty_client_is_read() -> None:
         ({"payload": {"summary": " ", "source": "x", "severity": "info"}}, "payload.summary"),
         ({"payload": {"summary": "x", "severity": "info"}}, "payload.source"),
         ({"payload": {"summary": "x", "source": "x", "severity": "P1"}}, "payload.severity"),
-        ({"dedup_key": "k" * 256}, "dedup_key"),
         ({"event_action": "resolve", "dedup_key": None}, "dedup_key"),
         ({"event_action": "acknowledge", "dedup_key": ""}, "dedup_key"),
     ],

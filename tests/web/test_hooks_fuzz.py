@@ -68,9 +68,9 @@ _ALERT = b'{"status":"firing","labels":{"a":"b"}}'
 MONSTERS = [
     b"", b"\xff\xfe", b"\xef\xbb\xbf", b"[" * 200_000, b'{"a":' * 100_000, b"[" * 33 + b"]" * 33,
     b'{"alerts":' + b"[" * 50 + b"]" * 50 + b"}", b'"\\ud800"', b'{"a":"\\u0000"}', b"1" * 100_000,
-    b"1e999", b"-", b"tru", b"\x00" * 1000, b'{"a":1}garbage', b"x" * 1_100_000, b" " * 1_048_577,
+    b"1e999", b"-", b"tru", b"\x00" * 1000, b'{"a":1}garbage', b"x" * 1_100_000, b" " * 8_388_609,
     b'{"title":"' + b"x" * 1_040_000 + b'"}', b'["' + b"\\u0000" * 100_000 + b'"]',
-    b'{"version":"4","alerts":[' + b",".join([_ALERT] * 1001) + b"]}",
+    b'{"version":"4","alerts":[' + b",".join([_ALERT] * 20_001) + b"]}",
     b'{"version":"4","alerts":[' + b",".join([b"{}"] * 1000) + b"]}",
     b'{"title":"a","description":"' + b"password=" * 2000 + b'"}',
     b'{"title":"a","labels":{' + b",".join(b'"l%d":"x"' % n for n in range(20_000)) + b"}}",

@@ -110,6 +110,10 @@ def test_an_open_maintenance_window_is_shown_with_its_end(house: House, monkeypa
         ({"matchers": "keycloak"}, "is no matcher"),
         ({"matchers": "service=("}, "is no regular expression"),
         ({"matchers": "=x"}, "is no matcher"),
+        ({"matchers": "service=.*"}, "matches everything"),
+        ({"matchers": "service=(?!prod).*"}, "looking ahead or behind"),
+        ({"matchers": "service=postgres"}, "postgres is called lianel_energy here"),
+        ({"matchers": "service=a, env=b"}, "one a line"),
         ({"matchers": "a=b\n" * 21}, "are the most"),
         ({"matchers": "a=" + "b" * 400}, "are the most"),
         ({"reason": "  "}, "reason: is empty"),
@@ -137,6 +141,22 @@ def test_what_cannot_be_used_comes_back_as_it_was_typed(
     assert house.services.intake.muting.lasting(house.now)[0] == []
 
 
+def test_what_it_would_mute_is_said_before_and_after_it_is_made(house: House) -> None:
+    """Open incidents and what fires in them; looking makes nothing."""
+    house.services.intake.receive([down(house, f"s{n}") for n in range(3)], house.now)
+    typed = GOOD | {"matchers": "service=s[01]"}
+    looked = house.press("silences", **typed, look="yes")
+    assert looked.status_code == 200
+    assert "2 signals that fire now match, of INC-1, INC-2, which go on." in looked.text
+    assert ">service=s[01]</textarea>" in looked.text
+    assert house.services.intake.muting.lasting(house.now)[0] == []
+
+    house.press("silences", **typed)
+    assert "2 signals that fire now match, of INC-1, INC-2, which go on." in part(house, "make")
+    none = house.press("silences", **GOOD | {"matchers": "service=nothing"}, look="yes")
+    assert "Nothing that fires now matches." in none.text
+
+
 def test_a_link_fills_in_the_service(house: House) -> None:
     """From the incident's page; hostile links change nothing but the text."""
     assert ">service=keycloak</textarea>" in house.client().get("silences?service=keycloak").text
@@ -147,7 +167,7 @@ def test_a_link_fills_in_the_service(house: House) -> None:
 
 def test_hostile_signals_reasons_and_matchers_are_escaped(house: House) -> None:
     """Everything on the page comes from outside."""
-    house.press("silences", **GOOD | {"matchers": f"alertname=.*\nx{EVIL}=.*", "reason": EVIL})
+    house.press("silences", **GOOD | {"matchers": f"alertname=.+\nx{EVIL}=.*", "reason": EVIL})
     house.services.intake.receive(
         [Signal(EVIL, {"alertname": EVIL, "service": EVIL}, EVIL, house.now)], house.now
     )
@@ -183,7 +203,7 @@ def test_a_form_from_elsewhere_is_refused(house: House) -> None:
 
 def test_many_muted_signals_do_not_make_the_page_heavy(house: House) -> None:
     """It says that there are more."""
-    house.press("silences", **GOOD | {"matchers": "alertname=.*"})
+    house.press("silences", **GOOD | {"matchers": "alertname=.+"})
     house.services.intake.receive([down(house, f"s{n}", note="x" * 300) for n in range(120)], house.now)
     text = page(house)
     assert "More than 60" in text

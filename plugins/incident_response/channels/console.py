@@ -6,6 +6,7 @@ import logging
 
 from incident_response.domain.ports import Message
 from incident_response.domain.records import Parcel
+from incident_response.domain.safe_text import lines, visible
 
 log = logging.getLogger("incident_response.console")
 
@@ -17,7 +18,7 @@ class Console:
 
     def deliver(self, parcel: Parcel, message: Message) -> None:
         """Log one line for the subject, and the body indented below it."""
-        body = "\n".join(f"    {line}" for line in message.body.splitlines())
-        log.warning(
-            "%s → %s: %s\n%s", parcel.outgoing.kind.value, parcel.outgoing.receiver, message.subject, body
-        )
+        # The body has lines of its own, each behind an indent that no line of a log has.
+        body = "\n".join(f"    {line}" for line in lines(message.body).splitlines())
+        outgoing, subject = parcel.outgoing, visible(message.subject)
+        log.warning("%s → %s: %s\n%s", outgoing.kind.value, outgoing.receiver, subject, body)

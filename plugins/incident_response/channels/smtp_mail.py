@@ -1,8 +1,7 @@
 """Email through Airflow's SMTP connection.
 
 smtplib and not Airflow's SmtpHook: the hook asks for its connection by itself, and in a thread of the 3.1.3
-triggerer
-that kills the whole triggerer. The connection's fields mean the same as for the hook.
+triggerer that kills the whole triggerer. The connection's fields mean the same as for the hook.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from incident_response.domain.connections import Connection
 from incident_response.domain.errors import DeliveryFailed, NotConfigured
 from incident_response.domain.ports import Message
 from incident_response.domain.records import Parcel
+from incident_response.domain.safe_text import for_header, lines, visible
 
 _DOMAIN = "incident-response.airflow"
 
@@ -38,11 +38,11 @@ class Email:
         if found is None:
             raise DeliveryFailed("there is no SMTP connection; create the Airflow connection `smtp_default`")
         mail = EmailMessage()
-        mail["Subject"], mail["To"] = message.subject, parcel.outgoing.receiver
+        mail["Subject"], mail["To"] = for_header(message.subject), visible(parcel.outgoing.receiver)
         mail["From"] = str(found.extra.get("from_email") or found.login or f"incidents@{_DOMAIN}")
         mail["Message-ID"] = f"<{hashlib.sha256(message.key.encode()).hexdigest()[:32]}@{_DOMAIN}>"
         mail["References"] = f"<INC-{message.incident}@{_DOMAIN}>"
-        mail.set_content(message.body)
+        mail.set_content(lines(message.body))
         try:
             with self._connect(found) as server:
                 if found.login:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import Counter
@@ -14,6 +13,7 @@ from typing import Any
 
 from incident_response.bootstrap import Services
 from incident_response.domain.errors import IncidentResponseError, NotConfigured
+from incident_response.domain.logs import logger
 from incident_response.domain.ports import Detector
 from incident_response.domain.redaction import one_line
 from incident_response.domain.services import called
@@ -21,7 +21,7 @@ from incident_response.domain.signals import Signal
 
 from .impatience import at_once
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 OK, SEES, WAITS, FAILED = "ok", "sees", "waits", "FAIL"
 _GRACE = 5.0  # seconds after a detector's own time limit until its look is given up

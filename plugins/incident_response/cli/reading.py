@@ -9,6 +9,7 @@ from typing import Any
 
 from incident_response.domain.business_hours import Span
 from incident_response.domain.errors import BadInput
+from incident_response.domain.safe_text import visible
 
 Commands = Any  # what `add_subparsers` gives: argparse names its class in private only
 _NUMBER = re.compile(r"^(?:INC-)?([1-9]\d{0,17})$", re.I)
@@ -51,4 +52,4 @@ def shown(moment: datetime) -> str:
 
 def labels(found: Iterable[tuple[str, str]]) -> str:
     """Labels in one line, sorted."""
-    return " ".join(f"{name}={value}" for name, value in sorted(found))
+    return visible(" ".join(f"{name}={value}" for name, value in sorted(found)))

@@ -6,6 +6,7 @@ import argparse
 
 from incident_response import bootstrap
 from incident_response.domain.person_reports import person_report
+from incident_response.domain.safe_text import visible
 from incident_response.domain.severities import Severity
 
 from .reading import Commands
@@ -40,7 +41,7 @@ def _report(options: argparse.Namespace) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     with bootstrap.services().store.read() as tx:
-        rows = tx.board(200)
+        rows, totals = tx.board(200), tx.totals(bootstrap.now())
     for row in rows:
         incident = row.incident
         due = (
@@ -48,7 +49,7 @@ def _list(options: argparse.Namespace) -> int:
         )
         print(
             f"{incident.severity.value}  {incident.key:<9} {incident.status.value:<13} "
-            f"L{incident.level}  {incident.owner or '—':<12} {due:<32} {incident.title}"
+            f"L{incident.level}  {incident.owner or '—':<12} {due:<32} {visible(incident.title)}"
         )
-    print(f"{len(rows)} open")
+    print(f"{totals['open']} open")
     return 0

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from incident_response import bootstrap
 from incident_response.domain.records import Held
-from incident_response.domain.silences import MOST_DAYS, Matchers
+from incident_response.domain.silences import MOST_DAYS, in_words
+from incident_response.service.silence_preview import SilencePreview
 
 from .reading import Commands, labels, length, shown
 
@@ -33,6 +34,7 @@ def add_to(commands: Commands) -> None:
     )
     add.add_argument("--reason", required=True, help="why nobody has to be told")
     add.add_argument("--by", default="command line", help="who makes it")
+    add.add_argument("--dry-run", action="store_true", help="say what it would mute now, and make none")
     add.set_defaults(run=_add)
     listing = parsers.add_parser("list", help="silences, open maintenance windows, and what is muted now")
     listing.set_defaults(run=_list)
@@ -42,14 +44,26 @@ def add_to(commands: Commands) -> None:
 
 
 def _add(options: argparse.Namespace) -> int:
-    muting = bootstrap.services().intake.muting
-    made = muting.add(options.matchers, options.reason, options.by, length(options.length), bootstrap.now())
-    print(f"{made.id} mutes {Matchers(made.matchers)} until {shown(made.ends_at)}")
+    intake, now = bootstrap.services().intake, bootstrap.now()
+    found = intake.foresee_silence(options.matchers, now)
+    if options.dry_run:
+        print(f"{found.matchers} would mute: {found}")
+        _notes(found)
+        return 0
+    made = intake.muting.add(options.matchers, options.reason, options.by, length(options.length), now)
+    print(f"{made.id} mutes {in_words(made.matchers)} until {shown(made.ends_at)}")
     print(
         "It works everywhere within seconds. Incidents that are open already go on: "
         "acknowledge or resolve them."
     )
+    print(f"Now: {found}")
+    _notes(found)
     return 0
+
+
+def _notes(found: SilencePreview) -> None:
+    for note in found.notes:
+        print(f"  {note}")
 
 
 def _end(options: argparse.Namespace) -> int:
@@ -63,11 +77,11 @@ def _list(options: argparse.Namespace) -> int:
     silences, windows = muting.lasting(bootstrap.now())
     for silence in silences:
         print(
-            f"{silence.id}  until {shown(silence.ends_at)}  {Matchers(silence.matchers)}  "
+            f"{silence.id}  until {shown(silence.ends_at)}  {in_words(silence.matchers)}  "
             f"— {silence.reason} ({silence.owner})"
         )
     for window, until in windows:
-        print(f"window    until {shown(until)}  {Matchers(window.matchers)}  — {window.title}")
+        print(f"window    until {shown(until)}  {in_words(window.matchers)}  — {window.title}")
     print(f"{len(silences)} silences, {len(windows)} open maintenance windows")
     _held(muting.held())
     return 0

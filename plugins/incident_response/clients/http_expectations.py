@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from incident_response.domain.patterns import anywhere
 from incident_response.domain.redaction import one_line
 from incident_response.http_statuses import Range, contains, in_words
 
@@ -35,7 +35,7 @@ def what_is_wrong(target: Expected, status: int, body: bytes) -> str:
     """The first expectation that an answer does not meet, empty when it meets all."""
     if not contains(target.expect_status, status):
         return f"answers {status} instead of {in_words(target.expect_status)}"
-    if target.body and not re.search(target.body, body[:_SEARCHED].decode(errors="replace")):
+    if target.body and not anywhere(target.body).matches(body[:_SEARCHED].decode(errors="replace")):
         return f"answers {status}, but its text has no {one_line(target.body, 60)!r}"
     if not target.json_values:
         return ""

@@ -6,13 +6,13 @@ In the triggerer this sees everything but the end of the triggerer itself; the s
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from incident_response.domain.errors import AirflowRefused, AirflowUnavailable, SourceUnavailable
+from incident_response.domain.logs import logger
 from incident_response.domain.ports import AirflowRest
 from incident_response.domain.redaction import one_line
 from incident_response.domain.signals import Signal
@@ -25,7 +25,7 @@ from .airflow_queue import QueueListing
 from .airflow_waiting import WaitingTasks
 from .base import Look, SourceDetector
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _ALERTS = {
     "scheduler": "AirflowSchedulerDown",

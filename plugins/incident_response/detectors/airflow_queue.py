@@ -7,7 +7,6 @@ runs come first instead, which is where the longest waits are.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +15,11 @@ from typing import Any
 from urllib.parse import quote
 
 from incident_response.domain.errors import AirflowRefused, AirflowUnavailable
+from incident_response.domain.logs import logger
 from incident_response.domain.ports import AirflowRest
 from incident_response.domain.times import utc
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _PAGE, _MOST_ROWS = 100, 500  # 100: Airflow's own maximum, unless the site raised it
 _MOST_ASKED = 20  # DAGs and pools that one look asks for by name

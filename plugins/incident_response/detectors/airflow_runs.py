@@ -6,12 +6,12 @@ that cannot be imported has no run at all: Airflow's database knows all of them,
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from incident_response.domain.errors import AirflowRefused
+from incident_response.domain.logs import logger
 from incident_response.domain.ports import AirflowRest, Observation
 from incident_response.domain.signals import Signal
 
@@ -21,7 +21,7 @@ from .airflow_listing import Listing
 from .airflow_memory import Memory
 from .airflow_stuck import StuckScan
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 NAME = "airflow_runs"
 _SECONDS = 60.0  # after which a scan begins nothing new; the rest is for the next one

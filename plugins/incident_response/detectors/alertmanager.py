@@ -26,7 +26,6 @@ from .alert_signal import alert_signal
 from .base import Look, SourceDetector
 
 _ALL = {"active": "true", "silenced": "true", "inhibited": "true", "unprocessed": "true"}
-_MOST = 2000  # fingerprints remembered, as many as a Watch remembers
 
 
 class _Receiver(BaseModel):
@@ -76,7 +75,7 @@ class AlertmanagerDetector(SourceDetector[AlertmanagerSource]):
             was = set(memory.get("firing", ()))
             complete = was <= fired | held or not self._just_started(http, now)
         kept = was & held if complete else was
-        remembered = {"firing": sorted(fired | kept)[:_MOST]}
+        remembered = {"firing": sorted(fired | kept)}
         return Look(tuple(firing), complete=complete, held=held, memory=remembered)
 
     def _alerts(self, http: JsonHttp) -> list[_Alert]:

@@ -7,15 +7,15 @@ public list of assets gives a part.
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from incident_response.domain.errors import AirflowRefused
+from incident_response.domain.logs import logger
 from incident_response.domain.ports import AirflowRest
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 Edge = tuple[str, str]
 

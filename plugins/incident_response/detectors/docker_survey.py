@@ -17,7 +17,6 @@ from .docker_rows import Row
 from .parallel import settle
 
 _THREADS = 8
-_MOST_JOBS = 1000
 Answer = TypeVar("Answer")
 
 
@@ -65,7 +64,7 @@ class Survey:
 
     def memory(self) -> dict[str, Any]:
         """What to keep until the next look."""
-        return {"jobs": sorted(self._jobs & self.ids)[:_MOST_JOBS]}
+        return {"jobs": sorted(self._jobs & self.ids)}
 
     def _is_unclear(self, row: Row) -> bool:
         terms = self._source.terms(row.name)

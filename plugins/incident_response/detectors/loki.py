@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from incident_response.domain.errors import SourceUnavailable
+from incident_response.domain.logs import logger
 from incident_response.domain.ports import Observation
 from incident_response.domain.signals import Signal
 from incident_response.domain.times import UTC
@@ -21,7 +21,7 @@ from .loki_api import LokiApi, Unanswered
 from .loki_findings import KEPT, SOURCE, blind, finding, kept
 from .loki_memory import Known, QueryMemory
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _MOST = 100  # findings of one query; more than that would be one storm, not more knowledge
 _PATIENCE = 3  # looks in a row that a query may stay without an answer

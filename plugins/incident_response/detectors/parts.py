@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 from incident_response.domain.errors import SourceUnavailable
+from incident_response.domain.logs import logger
 from incident_response.domain.signals import Signal
 
 from .base import Look
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
-_MOST = 2000  # fingerprints remembered for each part, as many as a Watch remembers
 _BLIND_AFTER = 3  # failures in a row; one or two are a restart over there
 
 
@@ -82,7 +81,7 @@ def look_at(
         kept = was if found.partial else was & found.held
         held |= kept
         fired = {signal.fingerprint for signal in found.firing}
-        after[part.key] = {"firing": sorted(fired | kept)[:_MOST], "own": dict(found.memory)}
+        after[part.key] = {"firing": sorted(fired | kept), "own": dict(found.memory)}
     if errors and len(errors) == len(parts):
         raise errors[0]
     return Look(tuple(firing), held=held, memory=after)

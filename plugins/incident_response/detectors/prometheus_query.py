@@ -15,7 +15,6 @@ from incident_response.sources.prometheus import PrometheusSource, ThresholdQuer
 from .alert_signal import describe, fill
 from .parts import Found
 
-_MOST = 2000  # series beyond the limit that are remembered
 _GAP = 3  # intervals; after that nobody knows whether a condition held all the time
 
 
@@ -41,7 +40,7 @@ class QueryPart:
                 signals[signal.fingerprint] = signal
         if partial:
             since = {**known, **since}
-        kept = {key: at.isoformat() for key, at in sorted(since.items())[:_MOST]}
+        kept = {key: at.isoformat() for key, at in sorted(since.items())}
         return Found(list(signals.values()), partial=partial, memory={"since": kept, "at": now.isoformat()})
 
     def _since(self, memory: Mapping[str, Any], was: frozenset[str], now: datetime) -> dict[str, datetime]:

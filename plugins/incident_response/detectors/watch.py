@@ -10,7 +10,6 @@ from typing import Any
 from incident_response.domain.signals import Signal
 
 _REMEMBERED = timedelta(hours=1)
-_MOST = 2000  # things remembered; more than that fire again at each look, which only counts them
 
 
 class Watch:
@@ -60,12 +59,12 @@ class Watch:
         signals += [self._resolved(known) for known in over.values()]
         self._ended |= dict.fromkeys(over, self._now)
         seen |= kept
-        self._known = dict(list(seen.items())[:_MOST])
+        self._known = seen
         return signals
 
     def cursor(self) -> dict[str, Any]:
         """What to remember until the next look."""
-        ended = sorted(self._ended.items(), key=lambda one: one[1])[-_MOST:]
+        ended = sorted(self._ended.items(), key=lambda one: one[1])
         return {"firing": self._known, "ended": {key: at.isoformat() for key, at in ended}}
 
     def _begun(self, signal: Signal) -> Signal:

@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from .frozen import revived
+from .keys import bounded
+from .patterns import Pattern, pattern
+from .safe_text import visible
 from .severities import Scenario, Severity
 from .signals import ALERTNAME, Signal
 
 DEDUP_VERSION = "v1"
+_KEY = 255  # characters of a dedup_key: it is indexed
 _FIELD = re.compile(r"\{(\w+)\}")
 _MOST = 2000  # names, and decisions, that are remembered: they come from outside and must not fill the memory
 
@@ -53,8 +57,8 @@ class Rule:
     event_like: bool = False  # an event going quiet proves nothing: it needs a verification
 
     @cached_property
-    def _patterns(self) -> tuple[tuple[str, re.Pattern[str]], ...]:
-        return tuple((label, re.compile(pattern)) for label, pattern in self.match.items())
+    def _patterns(self) -> tuple[tuple[str, Pattern], ...]:
+        return tuple((label, pattern(text)) for label, text in self.match.items())
 
     @cached_property
     def _texts(self) -> tuple[Text, Text, Text]:
@@ -62,11 +66,11 @@ class Rule:
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """True when every named label's whole value matches its pattern."""
-        return all(pattern.fullmatch(labels.get(label, "")) for label, pattern in self._patterns)
+        return all(one.matches(labels.get(label, "")) for label, one in self._patterns)
 
     def may_match(self, alertname: str) -> bool:
         """False when no signal of this name can match."""
-        return all(pattern.fullmatch(alertname) for label, pattern in self._patterns if label == ALERTNAME)
+        return all(one.matches(alertname) for label, one in self._patterns if label == ALERTNAME)
 
     def apply(self, signal: Signal, labels: Mapping[str, str]) -> Classification:
         """The decision this rule makes for `signal`, whose labels may have been completed."""
@@ -78,8 +82,10 @@ class Rule:
             "severity": _tagged(signal) or self.severity or _labelled(signal) or Severity.P3,
             "scenario": self.scenario,
             "service": service,
-            "dedup_key": f"{DEDUP_VERSION}:{self.scenario.value}:{service}:{_fill(texts[1], values)}"[:255],
-            "title": _fill(texts[2], values)[:200],
+            "dedup_key": bounded(
+                f"{DEDUP_VERSION}:{self.scenario.value}:{service}:{_fill(texts[1], values)}", _KEY
+            ),
+            "title": visible(_fill(texts[2], values))[:200],
             "runbook": self.runbook,
             "level": self.level,
             "event_like": self.event_like,

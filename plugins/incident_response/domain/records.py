@@ -151,6 +151,11 @@ class IntegrationKind(str, Enum):
         """The `source` of its signals."""
         return "webhook" if self is IntegrationKind.SIGNAL else self.value
 
+    @property
+    def is_machine(self) -> bool:
+        """Whether nobody reads the answers: what is refused is dropped without a word."""
+        return self is not IntegrationKind.SIGNAL
+
 
 @dataclass(frozen=True)
 class Integration:
@@ -165,3 +170,6 @@ class Integration:
     labels: Mapping[str, str] = field(default_factory=dict)  # added to its signals where they lack them
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None  # to the minute
+    refused_at: datetime | None = None  # when something of it was refused for good, which it sends no more
+    refusal: str = ""  # why, for people
+    remedy: str = ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from .safe_text import lines
+
 MASK = "***"
 
 # Every repetition is bounded: a megabyte of SQL in an exception must not hold up the failing task.
@@ -68,7 +70,7 @@ def one_line(text: str, limit: int = 300) -> str:
 
 
 def _line(text: str, limit: int) -> str:
-    head = _UNSTORABLE.sub(" ", text[: limit * 10])
+    head = lines(_UNSTORABLE.sub(" ", text[: limit * 10]))
     line = next((line for line in head.splitlines() if line.strip()), "")
     line = _redacted(" ".join(line.split()))
     return line if len(line) <= limit else line[: limit - 1] + "…"

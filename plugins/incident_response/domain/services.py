@@ -67,6 +67,10 @@ class ServiceMap:
                 return known
         return called[0] if called else None
 
+    def aliases(self) -> Mapping[str, str]:
+        """What labels call services → what they are called here, where the two differ."""
+        return {alias: name for alias, name in self._names.items() if alias != name}
+
     def service(self, name: str) -> Service | None:
         """The service of this name or alias, None when the map does not know it."""
         return self._known.get(self._names.get(name, name))

@@ -10,9 +10,14 @@ from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from .errors import BadInput
+from .patterns import Pattern, pattern
+from .severities import Scenario, Severity
 from .times import UTC
 
 MOST_DAYS = 90  # a silence without an end is a monitor that was switched off
+_NO_COMMA = re.compile(r"\\.|\[[^\]]*\]|\{[^}]*\}")  # where a comma is none between two things
+# Labels whose value the rules find, whatever the signal itself calls it.
+_FOUND = {"severity": [one.value for one in Severity], "scenario": [one.value for one in Scenario]}
 _TWICE = timedelta(hours=1)  # no zone sets its clocks back by more
 
 
@@ -25,39 +30,84 @@ class Matchers:
     def __post_init__(self) -> None:
         if not self.labels:
             raise BadInput("a silence needs at least one matcher, such as service=keycloak")
-        for label, pattern in self.labels.items():
+        for label, text in self.labels.items():
             try:
-                re.compile(pattern)
-            except (re.error, OverflowError, RecursionError) as error:
-                raise BadInput(f"{label}: {pattern!r} is no regular expression: {error}") from None
+                pattern(text)
+            except BadInput as error:
+                raise BadInput(f"{label}: {error}") from None
 
     @cached_property
-    def _patterns(self) -> tuple[tuple[str, re.Pattern[str]], ...]:
-        return tuple((label, re.compile(pattern)) for label, pattern in self.labels.items())
+    def _patterns(self) -> tuple[tuple[str, Pattern], ...]:
+        return tuple((label, pattern(text)) for label, text in self.labels.items())
 
     def match(self, labels: Mapping[str, str]) -> bool:
         """True when every named label's whole value matches."""
-        return all(pattern.fullmatch(labels.get(label, "")) for label, pattern in self._patterns)
+        return all(one.matches(labels.get(label, "")) for label, one in self._patterns)
+
+    def check(self) -> Matchers:
+        """Itself. Raises BadInput for what would match everything, and for what can never match."""
+        for label, text in self.labels.items():
+            _check_value(label, text)
+        if self.match({}):
+            raise BadInput(
+                f"{self} matches everything, also what has no such label; at least one matcher must not "
+                "match the empty text: write for example service=keycloak, or .+ in place of .*"
+            )
+        for label, words in _FOUND.items():
+            if label in self.labels and not any(pattern(self.labels[label]).matches(word) for word in words):
+                raise BadInput(
+                    f"{label}={self.labels[label]} matches nothing: the {label} is what the rules find, "
+                    f"{', '.join(words)}"
+                )
+        return self
 
     @classmethod
     def parse(cls, texts: Iterable[str]) -> Matchers:
         """From `label=regular expression` each; Alertmanager's `=~` means the same here."""
         found: dict[str, str] = {}
         for text in texts:
-            label, equals, pattern = (part.strip() for part in text.partition("="))
-            pattern = pattern.removeprefix("~").strip()
+            label, equals, value = (part.strip() for part in text.partition("="))
+            value = value.removeprefix("~").strip()
             if label.endswith("!"):  # it would mute everything else, what nobody has thought of included
                 raise BadInput(f"{text!r}: a silence names what it mutes; write label=value without !")
-            if not equals or not label or not pattern:
+            if not equals or not label or not value:
                 # Nor an empty value, which everything has that lacks the label.
                 raise BadInput(f"{text!r} is no matcher; write label=value, for example service=keycloak")
             if label in found:
-                raise BadInput(f"{label} is named twice; write {label}={found[label]}|{pattern}")
-            found[label] = pattern
-        return cls(found)
+                raise BadInput(f"{label} is named twice; write {label}={found[label]}|{value}")
+            found[label] = value
+        return cls(found).check()
 
     def __str__(self) -> str:
-        return ", ".join(f"{label}={pattern}" for label, pattern in self.labels.items())
+        return in_words(self.labels)
+
+
+def in_words(labels: Mapping[str, str]) -> str:
+    """Matchers as people write them, also those that cannot be used any more."""
+    return ", ".join(f"{label}={text}" for label, text in labels.items())
+
+
+def _check_value(label: str, text: str) -> None:
+    """Refuse what can never match, because the form was misread."""
+    bare = _NO_COMMA.sub("", text)
+    if text[:1] in "\"'" and text:
+        inner = text.strip("\"'") or "value"
+        raise BadInput(
+            f"{label}={text} can never match: the quotes would be a part of the value; write {label}={inner}"
+        )
+    if text.startswith(("=", "~")):
+        raise BadInput(
+            f"{label}={text} can never match: write {label}={text.lstrip('=~ ')}, without a second sign"
+        )
+    if "," in bare:
+        other = re.search(r",\s*([A-Za-z_]\w*)\s*=", bare)
+        remedy = (
+            f"write {other.group(1)}=… as a matcher of its own, one a line"
+            if other
+            else f"write {label}={'|'.join(part.strip() for part in text.split(','))} for one of several, "
+            "or \\, for the character itself"
+        )
+        raise BadInput(f"{label}={text} can never match: a comma separates nothing here; {remedy}")
 
 
 @dataclass(frozen=True)
@@ -73,12 +123,17 @@ class Silence:
     created_at: datetime
 
     @cached_property
-    def _matchers(self) -> Matchers:
-        return Matchers(self.matchers)
+    def _matchers(self) -> Matchers | None:
+        try:
+            return Matchers(self.matchers)
+        except BadInput:  # an older version took it; what cannot be read here must not hide anything
+            return None
 
     def end(self, labels: Mapping[str, str], now: datetime) -> datetime | None:
         """When it stops to mute a signal of these labels, None when it does not mute it now."""
-        return self.ends_at if self.starts_at <= now < self.ends_at and self._matchers.match(labels) else None
+        if not self.starts_at <= now < self.ends_at or self._matchers is None:
+            return None
+        return self.ends_at if self._matchers.match(labels) else None
 
     @property
     def name(self) -> str:

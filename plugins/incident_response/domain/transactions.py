@@ -27,6 +27,8 @@ from .silences import Silence
 from .timeline import TimelineEvent
 from .timers import Firing
 
+EVERY = 2**31 - 1  # as a limit: all there are; what decides something must not look at a part
+
 
 class Transaction(Protocol):
     """One transaction: everything in it happens or nothing. Incidents it returns from lock_* are locked
@@ -246,6 +248,9 @@ class Transaction(Protocol):
     def touch_integration(self, id: str, now: datetime) -> None:
         """It was used."""
 
+    def note_refusal(self, id: str, refusal: str, remedy: str, now: datetime) -> None:
+        """Something of it was refused for good; the latest is kept."""
+
     def integrations(self) -> Sequence[Integration]:
         """All, revoked ones too, oldest first."""
 
@@ -268,11 +273,18 @@ class Transaction(Protocol):
     def timeline(self, number: int, limit: int = 1000) -> Sequence[TimelineEvent]:
         """Facts of an incident, oldest first (the latest `limit`)."""
 
-    def sightings(self, number: int, limit: int = 1000) -> Sequence[Sighting]:
+    def sightings(self, number: int, limit: int = EVERY) -> Sequence[Sighting]:
         """Signals of an incident, oldest first."""
 
-    def open_sightings(self, source: str, limit: int = 10_000) -> Sequence[Sighting]:
-        """Signals of one source in open incidents, latest first."""
+    def open_sightings(
+        self, source: str, limit: int = EVERY, labels: Mapping[str, str] | None = None
+    ) -> Sequence[Sighting]:
+        """Signals of one source in open incidents, latest first; those only that have all of these labels,
+        whose names are words.
+        """
+
+    def live(self, after: tuple[int, str, str], limit: int) -> Sequence[Sighting]:
+        """Own signals that fire in open incidents, by (incident, source, fingerprint), behind `after`."""
 
     def firings(self, number: int) -> Sequence[Firing]:
         """Timers of an incident that came due, oldest first."""

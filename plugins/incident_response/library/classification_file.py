@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from incident_response.domain.classification import Rule, Rules
+from incident_response.domain.errors import BadInput
+from incident_response.domain.patterns import pattern
 from incident_response.domain.severities import Scenario, Severity
 
 from .yaml_file import Misplaced, Model
@@ -34,11 +35,11 @@ class RuleEntry(Model):
     @field_validator("match")
     @classmethod
     def _patterns(cls, match: dict[str, str]) -> dict[str, str]:
-        for label, pattern in match.items():
+        for label, text in match.items():
             try:
-                re.compile(pattern)
-            except (re.error, OverflowError, RecursionError) as error:
-                raise ValueError(f"{label}: {pattern!r} is no regular expression: {error}") from None
+                pattern(text)
+            except BadInput as error:
+                raise ValueError(f"{label}: {error}") from None
         return match
 
 

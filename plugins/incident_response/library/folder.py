@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from incident_response.domain.classification import Rules
 from incident_response.domain.errors import BadInput, PolicyError
 from incident_response.domain.escalation import EscalationPolicy
 from incident_response.domain.grouping import Grouping
+from incident_response.domain.logs import logger
 from incident_response.domain.runbooks import Phase, Runbook
 from incident_response.domain.silences import MaintenanceWindow
 
@@ -33,7 +33,7 @@ from .yaml_file import located, read
 if TYPE_CHECKING:
     from incident_response.sources.base import Source
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _ALONE = Grouping()
 

@@ -12,6 +12,7 @@ from airflow.sdk import TriggerRule
 from incident_response import bootstrap
 from incident_response.domain.errors import AirflowRefused, AirflowUnavailable
 from incident_response.domain.runbooks import APPROVE, RemediationState, Runbook
+from incident_response.domain.safe_text import for_markdown, visible
 from incident_response.domain.times import in_words
 from incident_response.service.approvals import NO, YES, approval_path
 from incident_response.service.job import Job, asked_by
@@ -54,7 +55,7 @@ class ApproveOperator(RunbookOperator, HITLOperator):
         if (given := self._given(job)) is not None:
             return self._answered(job, given)
         services.running.ask(job, now)
-        self.subject = f"{job.incident.key} {job.incident.title}: may {job.runbook.name} act?"
+        self.subject = f"{job.incident.key} {visible(job.incident.title)}: may {job.runbook.name} act?"
         self.body = plan_text(job)
         return HITLOperator.execute(self, context)
 
@@ -99,13 +100,13 @@ class ApproveOperator(RunbookOperator, HITLOperator):
 
 def plan_text(job: Job) -> str:
     """The plan as Markdown: exactly what will be done."""
-    lines = [f"**{job.runbook.title}** for {job.incident.key} on {job.remediation.target}", ""]
+    lines = [f"**{job.runbook.title}** for {job.incident.key} on {for_markdown(job.remediation.target)}", ""]
     for step, entries in job.plan.items():
         for entry in entries:
-            lines.append(f"- `{step}`: {entry['text']}")
-            lines += [f"    - {part}" for part in entry.get("parts", ())]
+            lines.append(f"- `{step}`: {for_markdown(entry['text'])}")
+            lines += [f"    - {for_markdown(part)}" for part in entry.get("parts", ())]
     if why := asked_by(job.plan):
-        lines += ["", f"It asks because {why}."]
+        lines += ["", f"It asks because {for_markdown(why)}."]
     if len([s for s in job.rungs if job.plan.get(s.name)]) > 1:
         lines += ["", "One attempt after the other: a later one only when the one before proved nothing."]
     return "\n".join(lines)

@@ -6,15 +6,15 @@ On 3.1.3 a thread that asks Airflow for a connection kills the whole triggerer, 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 
 from airflow.sdk import BaseHook
 
 from incident_response import bootstrap, settings
 from incident_response.domain.connections import Connection
+from incident_response.domain.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _FRESH = 180.0  # seconds until they are fetched again: somebody may have changed a password
 # Seconds when one was not found: Airflow answers "not defined" while its API server starts, too.

@@ -7,7 +7,6 @@ after all is recognised as known.
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 import time
@@ -16,12 +15,13 @@ from pathlib import Path
 
 from incident_response import settings as configuration
 from incident_response.domain.errors import IncidentResponseError
+from incident_response.domain.logs import logger
 from incident_response.domain.redaction import one_line
 from incident_response.domain.signals import Signal
 from incident_response.settings import Settings
 from incident_response.spool import FileSpool
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _SPARE = 30.0  # seconds in which a store that was away is not asked again by this process
 _away_until = 0.0

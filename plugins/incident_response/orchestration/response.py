@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from incident_response import bootstrap
 from incident_response.domain.errors import BadInput, IllegalTransition, IncidentNotFound, RunbookNotFound
 from incident_response.domain.incidents import Incident
+from incident_response.domain.logs import logger
 from incident_response.domain.records import Sighting
 from incident_response.domain.redaction import one_line
 
 from . import compat, work
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _BY = "system:triage"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -12,6 +11,7 @@ from airflow.sdk.bases.operator import chain
 from incident_response import bootstrap
 from incident_response import settings as configuration
 from incident_response.domain.errors import PolicyError
+from incident_response.domain.logs import logger
 from incident_response.domain.runbooks import Phase, Runbook, Step
 from incident_response.parameters.base import Parameters
 from incident_response.parameters.registry import MODELS
@@ -21,7 +21,7 @@ from .approval import ApproveOperator
 from .sensors import CheckSensor, VerifySensor
 from .steps import ConcludeOperator, GuardOperator, PlanOperator, StepOperator
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 CONCLUDE = "conclude"
 

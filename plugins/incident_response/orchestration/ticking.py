@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import threading
 from collections.abc import Callable
 from datetime import datetime
 
 from incident_response.domain.errors import IncidentResponseError
+from incident_response.domain.logs import logger
 from incident_response.domain.times import UTC
 from incident_response.service.clock import Clock
 
 from .lanes import Lane
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _AT_ONCE = 20  # rounds in a row without a pause while there is work
 Work = Callable[[Clock, datetime, str], int]

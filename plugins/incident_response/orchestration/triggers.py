@@ -26,12 +26,13 @@ from incident_response import bootstrap
 from incident_response.domain.automation import LEASE
 from incident_response.domain.errors import BadInput, IncidentNotFound, IncidentResponseError
 from incident_response.domain.incidents import Incident
+from incident_response.domain.logs import logger
 from incident_response.domain.runbooks import Remediation, RemediationState
 from incident_response.service.skipping import check_of
 
 from . import connections, lanes, work
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _LOOK_AGAIN = 15.0  # seconds: somebody may have changed the row
 _AFTER_ERROR = 5.0

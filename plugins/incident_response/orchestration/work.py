@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
 from incident_response import bootstrap
 from incident_response.domain.errors import BadInput, IncidentResponseError
 from incident_response.domain.incidents import Incident, number_of
+from incident_response.domain.logs import logger
 from incident_response.domain.runbooks import Remediation
 from incident_response.service.job import Job
 
 from . import compat
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 PROBLEM = "problem"  # XCom key: why a step ended red
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime
 from urllib.parse import quote
 
 from incident_response.domain.errors import AirflowRefused, AirflowUnavailable
+from incident_response.domain.logs import logger
 from incident_response.domain.ports import AirflowRest, Store
 from incident_response.domain.runbooks import APPROVE
 
 from .remediation import Remediations
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 YES, NO = "Approve", "Reject"  # as Airflow offers them, too
 
 

@@ -5,7 +5,6 @@ Nothing that pages a person needs anything else.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,6 +13,7 @@ from incident_response.domain.changes import Change
 from incident_response.domain.due import fire
 from incident_response.domain.errors import StoreUnavailable
 from incident_response.domain.incidents import Incident
+from incident_response.domain.logs import logger
 from incident_response.domain.ports import Spool, Store
 from incident_response.domain.records import Heartbeat
 from incident_response.domain.runbooks import RemediationState
@@ -25,7 +25,7 @@ from .detection import Detection
 from .intake import Intake
 from .policy_book import PolicyBook
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _BEAT_EVERY = timedelta(seconds=10)
 _LATE_POLL = 5.0  # seconds a poll may wait for its sensor before the clock takes it

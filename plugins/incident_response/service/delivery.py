@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -13,11 +12,12 @@ from datetime import datetime, timedelta
 from incident_response.domain.changes import OutgoingKind
 from incident_response.domain.errors import AirflowRefused, AirflowUnavailable, IncidentResponseError
 from incident_response.domain.incidents import Incident
+from incident_response.domain.logs import logger
 from incident_response.domain.ports import Channel, Renderer, Runs, Store
 from incident_response.domain.records import OutgoingState, Parcel, Settlement
 from incident_response.domain.timeline import EventKind, TimelineEvent
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 LEASE = timedelta(seconds=60)
 _PARALLEL = 8

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 
 from incident_response.domain.errors import IncidentResponseError, NotConfigured
+from incident_response.domain.logs import logger
 from incident_response.domain.ports import Detector, Store
 from incident_response.domain.records import NOT_CONFIGURED, Poll
 from incident_response.domain.redaction import one_line
@@ -15,7 +15,7 @@ from incident_response.domain.signals import ALERTNAME, Signal
 
 from .intake import Intake
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 FAILING = "DetectorFailing"
 _FAILS_AFTER = 3  # looks in a row without an answer

@@ -22,6 +22,7 @@ from incident_response.domain.runbooks import Runbook
 
 OUR_DAGS = ("incident_clock", "incident_detection", "incident_escalation", "incident_response")
 _SILENT_AFTER = timedelta(seconds=60)
+_REFUSED_WITHIN = timedelta(days=1)
 _ROLES = ("Viewer", "User", "Op", "Admin")  # FAB roles that should see the page in the menu
 
 
@@ -52,7 +53,7 @@ class Doctor:
 
     def banner(self, now: datetime) -> list[Finding]:
         """Only what is serious and cheap to know."""
-        names = ("store", "clock", "automation", "files", "outbox")
+        names = ("store", "clock", "automation", "files", "outbox", "senders")
         found = [finding for name in names for finding in self._guarded(name, now)]
         return [finding for finding in found if not finding.ok and finding.serious]
 
@@ -72,6 +73,7 @@ class Doctor:
             "spool": self._check_spool,
             "outbox": lambda: self._check_outbox(now),
             "detectors": self._check_detectors,
+            "senders": lambda: self._check_senders(now),
             "menu": self._check_menu,
         }
 
@@ -205,6 +207,19 @@ class Doctor:
                 "" if good else "mend what the error names",
                 serious=not good,
             )
+
+    def _check_senders(self, now: datetime) -> Iterator[Finding]:
+        """What was refused for good within a day: its sender will not send it again."""
+        with self._store.read() as tx:
+            live = [one for one in tx.integrations() if one.revoked_at is None]
+        lost = [one for one in live if one.refused_at is not None and now - one.refused_at < _REFUSED_WITHIN]
+        for one in lost:
+            text = f"{one.name} ({one.kind.value}) was refused at {one.refused_at:%Y-%m-%d %H:%M} UTC: "
+            # A person who tries a command sees the answer; a machine drops it, and says nothing.
+            serious = one.kind.is_machine
+            yield Finding("senders", False, text + one.refusal, one.remedy, serious=serious)
+        if not lost:
+            yield Finding("senders", True, f"{len(live)} integrations, nothing refused within a day")
 
     def _check_menu(self) -> Iterator[Finding]:
         """Under FabAuthManager, Viewer and User do not see plugin pages until they are given the

@@ -14,12 +14,10 @@ from incident_response.domain.grouping import SEVERAL, Grouping
 from incident_response.domain.incidents import Incident, Status
 from incident_response.domain.signals import Signal
 from incident_response.domain.silences import Muted
-from incident_response.domain.transactions import Transaction
+from incident_response.domain.transactions import EVERY, Transaction
 
 from .muting import Muting
 from .policy_book import PolicyBook
-
-_RECENT = 1000  # resolved incidents that are looked through for one that would reopen
 
 
 class Expected(str, Enum):
@@ -122,7 +120,7 @@ def _current(
         return open_[0]
     over = (
         incident
-        for incident in tx.recent(now - policy.reopen_window, _RECENT)
+        for incident in tx.recent(now - policy.reopen_window, EVERY)
         if incident.dedup_key == found.dedup_key
         and incident.status is Status.RESOLVED
         and incident.merged_into is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -12,6 +11,7 @@ from incident_response.domain.commands import open_incident, reopen, set_severit
 from incident_response.domain.errors import StoreUnavailable
 from incident_response.domain.grouping import SEVERAL, Grouping, Umbrella, may_move
 from incident_response.domain.incidents import Incident, Status
+from incident_response.domain.logs import logger
 from incident_response.domain.merging import merge, took_over
 from incident_response.domain.ports import Store
 from incident_response.domain.records import Role
@@ -21,7 +21,7 @@ from incident_response.domain.transactions import Transaction
 from .groups import again
 from .policy_book import PolicyBook
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _OWED_FOR = timedelta(seconds=5)  # until then whoever opened it is about to gather it
 _BY = "system:grouping"

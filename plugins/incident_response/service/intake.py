@@ -29,6 +29,7 @@ from .muting import Muting
 from .news import ended, is_working, news_of
 from .placing import Known, Placing
 from .policy_book import PolicyBook
+from .silence_preview import SilencePreview, preview
 from .splitting import Splitting
 
 
@@ -113,6 +114,10 @@ class Intake:
         with self._store.read() as tx:
             found = self.classify(signal)
             return foresee(tx, signal, found, self._policies, self._grouping(), self.muting, now)
+
+    def foresee_silence(self, matchers: Sequence[str], now: datetime) -> SilencePreview:
+        """What a silence would mute now. Raises BadInput when it could never mute anything."""
+        return preview(self._store, self.classify, self._grouping().services, matchers, now)
 
     def rules(self) -> Rules:
         """The classification rules in force, in order."""

@@ -35,6 +35,7 @@ class Integrations:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._known: tuple[datetime, Mapping[str, Integration]] | None = None
+        self._noted: dict[str, tuple[datetime, str]] = {}
 
     def add(
         self, name: str, kind: IntegrationKind, labels: Mapping[str, str], by: str, now: datetime
@@ -84,6 +85,15 @@ class Integrations:
         known = _proven(self._known[1].get(found.group(1) if found else ""), _hash(token))
         used = known.last_used_at if known else None
         return known if used is not None and now - used < _MINUTE else None
+
+    def refused(self, one: Integration, refusal: str, remedy: str, now: datetime) -> None:
+        """It was told no for good: kept for `doctor` and the page. At most once a minute for one reason."""
+        before = self._noted.get(one.id)
+        if before is not None and before[1] == refusal and timedelta() <= now - before[0] < _MINUTE:
+            return
+        with self._store.transaction() as tx:
+            tx.note_refusal(one.id, refusal, remedy, now)
+        self._noted[one.id] = now, refusal
 
     def _fresh(self, now: datetime, age: timedelta) -> Mapping[str, Integration]:
         """All by id, as they were in the store at most `age` ago.

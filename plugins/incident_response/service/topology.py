@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 
 from incident_response.domain.errors import IncidentResponseError
 from incident_response.domain.grouping import Grouping
+from incident_response.domain.logs import logger
 from incident_response.domain.ports import Store
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 EDGES = "airflow_edges"  # the detector whose cursor holds them
 _FRESH = 60.0  # seconds

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from incident_response.domain.errors import BadInput
+from incident_response.domain.patterns import pattern
 from incident_response.lengths import Length
 
 from .base import Source
@@ -16,9 +17,9 @@ from .matchers import Ignored
 
 def _expression(text: str) -> str:
     try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"{text!r} is no regular expression: {error}") from None
+        pattern(text)
+    except BadInput as error:
+        raise ValueError(str(error)) from None
     return text
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
+
+from incident_response.domain.errors import BadInput
+from incident_response.domain.patterns import pattern
 
 from .base import LabelName
 
@@ -14,11 +16,11 @@ from .base import LabelName
 def _usable(value: dict[str, str]) -> dict[str, str]:
     if not value:
         raise ValueError("matches everything; name at least one label, or set `enabled: false`")
-    for label, pattern in value.items():
+    for label, text in value.items():
         try:
-            re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"{label}: {pattern!r} is no regular expression: {error}") from None
+            pattern(text)
+        except BadInput as error:
+            raise ValueError(f"{label}: {error}") from None
     return value
 
 
@@ -32,6 +34,6 @@ Ignored = Annotated[
 def matches_any(entries: Iterable[Mapping[str, str]], labels: Mapping[str, str]) -> bool:
     """True when all patterns of one entry match the whole value; a label that is missing is empty."""
     return any(
-        all(re.fullmatch(pattern, labels.get(label, "")) for label, pattern in entry.items())
+        all(pattern(text).matches(labels.get(label, "")) for label, text in entry.items())
         for entry in entries
     )

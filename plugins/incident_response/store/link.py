@@ -6,18 +6,18 @@ database is logged at DEBUG.
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from incident_response.domain.errors import IncidentResponseError
+from incident_response.domain.logs import logger
 
 from .dialect import Batch, Dialect, Many
 from .documents import dumps
 from .prepared import Prepared
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class Link(ABC):

@@ -3,5 +3,11 @@
 from __future__ import annotations
 
 VERSION_TABLE = "incident_response_version"
-KNOWN = ("v0001", "v0002", "v0003", "v0004")  # oldest first; the last one is what the code below expects
+KNOWN = (
+    "v0001",
+    "v0002",
+    "v0003",
+    "v0004",
+    "v0005",
+)  # oldest first; the code expects the last one
 HEAD = KNOWN[-1]

@@ -299,7 +299,9 @@ integrations = Table(
     _moment("created_at"),
     _text("created_by"),
     _document("labels"),
-    *map(_maybe_moment, ("revoked_at", "last_used_at")),
+    *map(_maybe_moment, ("revoked_at", "last_used_at", "refused_at")),
+    Column("refusal", Text(), nullable=False, server_default=""),
+    Column("remedy", Text(), nullable=False, server_default=""),
     _partial("uq_integrations_live", "name", where=LIVE, unique=True),
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -22,11 +21,12 @@ from incident_response.domain.errors import (
     SettingsError,
     StoreUnavailable,
 )
+from incident_response.domain.logs import logger
 
 from .headers import secure
 from .rendering import Pages, root, wants_html
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 # The most special class first; what to say above the error's own message, and what to do.
 _ERRORS: tuple[tuple[type[IncidentResponseError], int, str, str], ...] = (

@@ -17,6 +17,8 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from incident_response.domain.safe_text import lines
+
 from . import csrf, markdown
 from .assets import Assets
 from .auth import NO_WRITE, Visitor, secret
@@ -39,6 +41,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
+            finalize=_seen,
         )
         self._templates.filters |= {
             "lasting": length,
@@ -105,6 +108,11 @@ def root(request: Request) -> str:
     return "../" * max(inside.count("/") - 1, 0)
 
 
+def _seen(value: Any) -> Any:
+    """What is said, without signs that nobody sees; the markup is escaped behind this."""
+    return lines(value) if type(value) is str else value
+
+
 def pretty(value: Any) -> str:
     """Evidence as text: texts as they are, the rest as JSON, on one line where it fits."""
     if isinstance(value, str):
@@ -115,7 +123,7 @@ def pretty(value: Any) -> str:
 
 def matching(text: str) -> str:
     """A regular expression for exactly this text, as people would write it."""
-    return re.sub(r"[\\^$.|?*+()\[\]{}]", lambda found: "\\" + found.group(), text)
+    return re.sub(r"[\\^$.|?*+()\[\]{},]", lambda found: "\\" + found.group(), text)
 
 
 def wants_html(headers: Mapping[str, str]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from incident_response.domain.incidents import Status
 from incident_response.domain.ports import Store
-from incident_response.domain.records import Integration, IntegrationKind
+from incident_response.domain.records import Integration, IntegrationKind, Role
 
 from .records import NOW, after, incident, opened, resolved, sighting
 
@@ -64,6 +64,48 @@ def test_its_use_is_noted(store: Store):
         tx.touch_integration("a1", after(7))
         tx.touch_integration("other", after(8))
     assert [one.last_used_at for one in known(store)] == [after(7)]
+
+
+def test_what_was_refused_is_noted(store: Store):
+    """The latest; an unknown one is passed over, and what nobody can store is replaced."""
+    add(store, integration())
+    assert (known(store)[0].refused_at, known(store)[0].refusal) == (None, "")
+    with store.transaction() as tx:
+        tx.note_refusal("a1", "too large", "send less", after(1))
+        tx.note_refusal("a1", "no\x00 JSON", "send JSON", after(7))
+        tx.note_refusal("other", "x", "y", after(8))
+    (found,) = known(store)
+    assert (found.refused_at, found.refusal, found.remedy) == (after(7), "no\ufffd JSON", "send JSON")
+
+
+def test_a_key_is_found_among_any_number_of_signals(store: Store):
+    """It is the store that looks for the labels: no limit keeps the oldest from being ended."""
+    opened(store, incident(1))
+    own = {"report": "T-1", "integration": "desk"}
+    others = [
+        sighting(1, f"f{n}", labels={"report": f"T-{n}", "integration": "desk"}, last_at=after(n))
+        for n in range(2, 12_000)
+    ]
+    with store.transaction() as tx:
+        tx.record([sighting(1, "f1", labels={**own, "severity": "P1"}), *others])
+    with store.read() as tx:
+        assert [s.fingerprint for s in tx.open_sightings("callback", labels=own)] == ["f1"]
+        assert tx.open_sightings("callback", labels={"report": "T-1", "integration": "x"}) == []
+        assert len(tx.sightings(1)) == 11_999
+
+
+def test_what_fires_can_be_read_page_by_page(store: Store):
+    """Own signals of open incidents, each once."""
+    opened(store, incident(1), incident(2, status=Status.MITIGATED), resolved(3))
+    with store.transaction() as tx:
+        tx.record([sighting(1, "a"), sighting(1, "b", source="scan"), sighting(1, "c", firing=False)])
+        tx.record([sighting(2, "d"), sighting(2, "e", role=Role.CONSEQUENCE), sighting(3, "f")])
+    found, after_ = [], (0, "", "")
+    with store.read() as tx:
+        while some := tx.live(after_, 2):
+            found += some
+            after_ = some[-1].incident, some[-1].source, some[-1].fingerprint
+    assert [(s.incident, s.fingerprint) for s in found] == [(1, "a"), (1, "b"), (2, "d")]
 
 
 def test_many_at_once_make_one_of_a_name(store: Store):

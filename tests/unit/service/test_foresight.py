@@ -94,7 +94,7 @@ def test_a_silence_holds_what_is_new_and_is_told_of_what_is_open() -> None:
     """An open incident counts on; the mute is named all the same."""
     house = House(LIBRARY)
     take(house, down(house, "nginx-proxy"))
-    house.intake.muting.add(["service=.*"], "deployment", "operator", timedelta(hours=1), house.now)
+    house.intake.muting.add(["service=.+"], "deployment", "operator", timedelta(hours=1), house.now)
 
     new, known = foresee(house, down(house, "keycloak")), foresee(house, down(house, "nginx-proxy"))
     assert (new.expected, known.expected) == (Expected.HELD, Expected.COUNTED)

@@ -272,6 +272,23 @@ def test_the_windows_that_are_open_are_told_with_their_end(house: House) -> None
         (["service=a", "service=b"], "x", hours(1), r"service=a\|b"),
         (["service=("], "x", hours(1), "no regular expression"),
         (["service=a{99999999999999}"], "x", hours(1), "no regular expression"),
+        # what has no such label has an empty one, and what matches that matches nearly everything
+        (["service=.*"], "x", hours(1), "matches everything"),
+        (["alertname=~.*"], "x", hours(1), "matches everything"),
+        (["team=|a"], "x", hours(1), "matches everything"),
+        (["team=(a|b)?", "env=.{0,9}"], "x", hours(1), "matches everything"),
+        # what can never match
+        (['service="keycloak"'], "x", hours(1), "quotes would be a part .* write service=keycloak"),
+        (["service='keycloak'"], "x", hours(1), "quotes"),
+        (["service==~keycloak"], "x", hours(1), "write service=keycloak"),
+        (["service==keycloak"], "x", hours(1), "write service=keycloak"),
+        (["service=keycloak, env=prod"], "x", hours(1), "env=… as a matcher of its own"),
+        (["service=keycloak,redis"], "x", hours(1), r"write service=keycloak\|redis"),
+        (["severity=critical"], "x", hours(1), "P1, P2, P3, P4"),
+        (["scenario=outage"], "x", hours(1), "service_outage"),
+        # what is outside of the subset
+        ([r"service=(a)\1"], "x", hours(1), "referring back"),
+        (["service=(a+)+"], "x", hours(1), "repeated itself"),
         (["service=a"], "  ", hours(1), "say why"),
         (["service=a"], "x", hours(0), "between a second"),
         (["service=a"], "x", timedelta(days=91), "90 days"),

@@ -36,6 +36,13 @@ class Integrations(Part):
         if found is not None:
             self._state.integrations[id] = replace(found, last_used_at=utc(now))
 
+    def note_refusal(self, id: str, refusal: str, remedy: str, now: datetime) -> None:
+        found = self._state.integrations.get(id)
+        if found is not None:
+            self._state.integrations[id] = replace(
+                found, refused_at=utc(now), refusal=clean(refusal), remedy=clean(remedy)
+            )
+
     def integrations(self) -> Sequence[Integration]:
         return sorted(self._state.integrations.values(), key=lambda one: (one.created_at, one.id))
 

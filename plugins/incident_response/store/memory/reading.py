@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from incident_response.domain.incidents import Incident
@@ -11,7 +11,9 @@ from incident_response.domain.runbooks import APPROVE, Remediation, StepState
 from incident_response.domain.services import called
 from incident_response.domain.timeline import TimelineEvent
 from incident_response.domain.timers import Firing
+from incident_response.domain.transactions import EVERY
 
+from ..documents import clean
 from ..rules import not_found
 from .state import Part
 
@@ -61,18 +63,31 @@ class Reading(Part):
         events = sorted(self._state.events.get(number, ()), key=lambda event: event.at)
         return events[max(len(events) - limit, 0) :]
 
-    def sightings(self, number: int, limit: int = 1000) -> Sequence[Sighting]:
+    def sightings(self, number: int, limit: int = EVERY) -> Sequence[Sighting]:
         found = [sighting for sighting in self._state.signals.values() if sighting.incident == number]
         return sorted(found, key=lambda s: (s.first_at, s.source, s.fingerprint))[:limit]
 
-    def open_sightings(self, source: str, limit: int = 10_000) -> Sequence[Sighting]:
+    def open_sightings(
+        self, source: str, limit: int = EVERY, labels: Mapping[str, str] | None = None
+    ) -> Sequence[Sighting]:
+        wanted = {name: clean(text) for name, text in (labels or {}).items()}
         found = [
             s
             for s in self._state.signals.values()
-            if s.source == source and self._state.incidents[s.incident].status.is_open
+            if s.source == source
+            and self._state.incidents[s.incident].status.is_open
+            and all(s.labels.get(name) == text for name, text in wanted.items())
         ]
         found.sort(key=lambda s: (s.incident, s.fingerprint))
         return sorted(found, key=lambda s: s.last_at, reverse=True)[:limit]
+
+    def live(self, after: tuple[int, str, str], limit: int) -> Sequence[Sighting]:
+        found = {
+            (s.incident, s.source, s.fingerprint): s
+            for s in self._state.signals.values()
+            if s.firing and s.role is Role.OWN and self._state.incidents[s.incident].status.is_open
+        }
+        return [found[key] for key in sorted(found) if key > after][:limit]
 
     def firings(self, number: int) -> Sequence[Firing]:
         found = [firing for firing in self._state.firings.values() if firing.incident == number]

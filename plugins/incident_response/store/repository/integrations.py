@@ -17,6 +17,7 @@ _COLUMNS = tuple(field.name for field in fields(Integration))
 _ADD = Many.insert(tables.integrations, _COLUMNS, "DO NOTHING")
 _REVOKE = f"UPDATE {{s}}integrations SET revoked_at = :now WHERE name = :name AND {tables.LIVE}"
 _TOUCH = "UPDATE {s}integrations SET last_used_at = :now WHERE id = :id"
+_REFUSED = "UPDATE {s}integrations SET refused_at = :now, refusal = :refusal, remedy = :remedy WHERE id = :id"
 _ALL = f"SELECT {', '.join(_COLUMNS)} FROM {{s}}integrations ORDER BY created_at, id"
 
 
@@ -31,6 +32,10 @@ class Integrations(Part):
 
     def touch_integration(self, id: str, now: datetime) -> None:
         self._run(_TOUCH, id=id, now=self._codec.moment(now))
+
+    def note_refusal(self, id: str, refusal: str, remedy: str, now: datetime) -> None:
+        texts = {"refusal": clean(refusal), "remedy": clean(remedy)}
+        self._run(_REFUSED, id=id, now=self._codec.moment(now), **texts)
 
     def integrations(self) -> Sequence[Integration]:
         return self._records(self._mappers.integration, _ALL)

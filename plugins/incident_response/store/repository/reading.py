@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,9 @@ from incident_response.domain.records import Parcel, Sighting
 from incident_response.domain.runbooks import Remediation
 from incident_response.domain.timeline import TimelineEvent
 from incident_response.domain.timers import Firing
+from incident_response.domain.transactions import EVERY
 
+from ..documents import clean
 from ..rules import not_found
 from ..tables import ENDED, OPEN
 from . import incidents, outbox
@@ -34,11 +36,14 @@ _TIMELINE = (
 _SIGHTINGS = select(Sighting, "signals") + (
     "WHERE incident = :number ORDER BY first_at, source, fingerprint LIMIT :limit"
 )
-_SIGHTING = ", ".join(f"signals.{field.name}" for field in fields(Sighting))
-_OPEN_SIGHTINGS = (
-    f"SELECT {_SIGHTING} FROM {{s}}signals AS signals "
-    "JOIN {s}incidents AS incidents ON incidents.number = signals.incident "
-    f"WHERE {OPEN} AND source = :source ORDER BY last_at DESC, number, fingerprint LIMIT :limit"
+_OPEN_SIGHTINGS = select(Sighting, "signals") + (
+    f"WHERE source = :source AND incident IN (SELECT number FROM {{s}}incidents WHERE {OPEN}) "
+)
+_LATEST_FIRST = "ORDER BY last_at DESC, incident, fingerprint LIMIT :limit"
+_LIVE = select(Sighting, "signals") + (
+    f"WHERE firing AND role = 'own' AND incident IN (SELECT number FROM {{s}}incidents WHERE {OPEN}) "
+    "AND (incident, source, fingerprint) > (:number, :source, :print) "
+    "ORDER BY incident, source, fingerprint LIMIT :limit"
 )
 _FIRINGS = select(Firing, "firings") + "WHERE incident = :number ORDER BY due_at, fired_at, kind"
 _REMEDIATIONS = select(Remediation, "remediations") + "WHERE incident = :number ORDER BY attempt"
@@ -67,11 +72,22 @@ class Reading(Part):
         latest = self._records(self._mappers.event, _TIMELINE, number=number, limit=limit)
         return latest[::-1]
 
-    def sightings(self, number: int, limit: int = 1000) -> Sequence[Sighting]:
+    def sightings(self, number: int, limit: int = EVERY) -> Sequence[Sighting]:
         return self._records(self._mappers.sighting, _SIGHTINGS, number=number, limit=limit)
 
-    def open_sightings(self, source: str, limit: int = 10_000) -> Sequence[Sighting]:
-        return self._records(self._mappers.sighting, _OPEN_SIGHTINGS, source=source, limit=limit)
+    def open_sightings(
+        self, source: str, limit: int = EVERY, labels: Mapping[str, str] | None = None
+    ) -> Sequence[Sighting]:
+        wanted = {name: clean(text) for name, text in (labels or {}).items()}
+        same = "".join(f"AND {{label:{name}}} = :label_{name} " for name in wanted)
+        values = {f"label_{name}": text for name, text in wanted.items()}
+        text = _OPEN_SIGHTINGS + same + _LATEST_FIRST
+        return self._records(self._mappers.sighting, text, source=source, limit=limit, **values)
+
+    def live(self, after: tuple[int, str, str], limit: int) -> Sequence[Sighting]:
+        number, source, print_ = after
+        values = {"number": number, "source": source, "print": print_, "limit": limit}
+        return self._records(self._mappers.sighting, _LIVE, **values)
 
     def firings(self, number: int) -> Sequence[Firing]:
         return self._records(self._mappers.firing, _FIRINGS, number=number)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import BeforeValidator
 
 from incident_response.domain.records import Integration
 from incident_response.domain.signals import Signal
 
-from .fields import Form, Moment, Texts, fill, happened, labelled, line, not_too_many, told
+from .fields import Form, Moment, Texts, each, fill, happened, labelled, line, not_too_many, told
 
 Items = tuple[tuple[str, str], ...]  # of a mapping, in its order
 _SHORT = 2000  # characters of one alert: longer ones are not remembered
@@ -22,7 +22,7 @@ class Alert(Form):
     """One alert."""
 
     status: Literal["firing", "resolved"]
-    labels: dict[str, str] = Field(min_length=1)
+    labels: Texts = {}
     annotations: Texts = {}
     startsAt: Moment = None
     endsAt: Moment = None
@@ -30,11 +30,16 @@ class Alert(Form):
     fingerprint: str = ""
 
 
+def _version(value: object) -> object:
+    """A template of somebody's may have made a number of it."""
+    return str(value) if isinstance(value, int) else value
+
+
 class Notification(Form):
     """A group of alerts."""
 
-    version: Literal["4"]
-    alerts: list[Alert]
+    version: Annotated[Literal["4"], BeforeValidator(_version)]
+    alerts: list[Any]  # each is read by itself: an odd one must not cost the others
     groupKey: str = ""
     groupLabels: Texts = {}
     receiver: str = ""
@@ -42,19 +47,41 @@ class Notification(Form):
     truncatedAlerts: int = 0
 
 
-def signals(document: Any, by: Integration, now: datetime) -> list[Signal]:
-    """The signals of a body. Raises Refusal."""
+Known = TypeVar("Known", bound=Alert)
+
+
+def signals(document: Any, by: Integration, now: datetime, unread: list[str] | None = None) -> list[Signal]:
+    """The signals of a body; `unread` gets a line for each alert that cannot be read. Raises Refusal."""
     not_too_many(document.get("alerts") if isinstance(document, dict) else None)
-    sent = fill(Notification, document)
+    sent = fill(Notification, document, [])
     group = told(
         receiver=sent.receiver,
         group=sent.groupLabels,
         alertmanager=sent.externalURL,
         left_out=_left_out(sent.truncatedAlerts),
     )
-    return [
-        signal_of(alert, by, now, {**told(generator=alert.generatorURL), **group}) for alert in sent.alerts
-    ]
+
+    def read(item: Any, odd: list[str]) -> Signal:
+        alert = alert_of(Alert, item, by, odd)
+        return signal_of(alert, by, now, {**told(generator=alert.generatorURL), **group})
+
+    return each(sent.alerts, read, unread)
+
+
+def alert_of(form: type[Known], item: Any, by: Integration, odd: list[str]) -> Known:
+    """One alert of a group. Raises Refusal.
+
+    A state that is unknown counts as firing: rather one page too many. Without labels it is the sender's.
+    """
+    if isinstance(item, dict) and item.get("status") not in ("firing", "resolved"):
+        item = {**item, "status": "firing"}
+        odd.append("status: neither firing nor resolved, taken as firing")
+    alert = fill(form, item, odd)
+    if alert.labels:
+        return alert
+    odd.append("labels: there are none")
+    labels = {"alertname": "AlertWithoutLabels", "integration": by.name}
+    return alert.model_copy(update={"labels": labels})
 
 
 def signal_of(alert: Alert, by: Integration, now: datetime, details: Mapping[str, Any]) -> Signal:

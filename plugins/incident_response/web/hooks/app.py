@@ -46,18 +46,22 @@ def _app(title: str, desk: door.Desk, authorised: Callable[..., Any], shape: Sha
     )
     app.state.desk = desk
 
-    def refused(_: Request, refusal: Exception) -> Response:
+    async def refused(request: Request, refusal: Exception) -> Response:
         assert isinstance(refusal, Refusal)
+        if refusal.is_lasting:
+            await desk.note(request, refusal.message, refusal.remedy)
         status, content = shape(refusal)
         return JSONResponse(content, status, headers=dict(refusal.headers))
 
-    def http(request: Request, error: Exception) -> Response:
+    async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         text = f"{error.detail} {NOTHING}"
-        return refused(request, Refusal(error.status_code, text, "docs/webhooks.md lists the addresses."))
+        return await refused(
+            request, Refusal(error.status_code, text, "docs/webhooks.md lists the addresses.")
+        )
 
-    def invalid(request: Request, _: Exception) -> Response:
-        return refused(request, wrong(("the request cannot be read",)))
+    async def invalid(request: Request, _: Exception) -> Response:
+        return await refused(request, wrong(("the request cannot be read",)))
 
     app.add_exception_handler(Refusal, refused)
     app.add_exception_handler(HTTPException, http)
@@ -72,8 +76,7 @@ def _as_problem(refusal: Refusal) -> tuple[int, dict[str, Any]]:
 
 def _as_pagerduty(refusal: Refusal) -> tuple[int, dict[str, Any]]:
     """The shape that clients of Events v2 know; to them every event that cannot be used is a 400."""
-    words = {429: ("throttle exceeded", "Requests for this service are arriving too quickly.")}
-    words |= dict.fromkeys((500, 503), ("internal error", "The event was not taken."))
+    words = dict.fromkeys((500, 503), ("internal error", "The event was not taken."))
     status, message = words.get(refusal.status, ("invalid event", "Event object is invalid"))
     errors = [*(refusal.problems or (refusal.message,)), refusal.remedy]
     code = 400 if refusal.status == 422 else refusal.status

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import Request
@@ -11,43 +13,61 @@ from starlette.requests import ClientDisconnect
 
 from incident_response.store.documents import plain
 
-from .refusals import NOTHING, Refusal, too_large, unreadable
+from .refusals import NOTHING, Refusal, too_large, too_slow, unreadable
+from .room import SMALL, Room
 
-LIMIT = 1024 * 1024  # bytes of a whole body
+LIMIT = 8 * 1024 * 1024  # bytes of a whole body: some 7,000 ordinary alerts
+STRANGERS = 1024 * 1024  # of one that is read before its sender is known
 DEPTH = 32  # of lists and objects in each other
 SECONDS = 15.0  # for the whole body to arrive
+SECONDS_LARGE = 45.0  # and so much more for the rest of one that is larger than SMALL
 
 _SMALLER = (
-    "Send fewer alerts in one request (`max_alerts` in Alertmanager, Max Alerts in Grafana), or shorter ones."
+    "Send fewer alerts in one request (`max_alerts: 1000` in Alertmanager's webhook_configs, Max Alerts in "
+    "Grafana), group them by more labels, or make them shorter."
 )
 
 
-async def read(request: Request) -> bytes:
-    """At most LIMIT bytes within SECONDS. Raises Refusal."""
+@asynccontextmanager
+async def read(request: Request, room: Room, limit: int) -> AsyncIterator[bytes]:
+    """At most `limit` bytes. The place in the room is kept until the context ends. Raises Refusal."""
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
         # A kilobyte of gzip may unpack to a gigabyte.
         raise Refusal(415, f"The body is compressed. {NOTHING}", "Send it without Content-Encoding.")
     promised = request.headers.get("content-length", "")
-    if promised.isascii() and promised.isdigit() and (len(promised) > 12 or int(promised) > LIMIT):
-        raise _too_large()
+    if promised.isascii() and promised.isdigit() and (len(promised) > 12 or int(promised) > limit):
+        raise _too_large(limit)
+    async with AsyncExitStack() as held:
+        await room.enter(held)
+        parts, body = request.stream(), bytearray()
+        try:
+            await _within(SECONDS, _receive(parts, body, min(SMALL, limit)))
+            if len(body) > SMALL:
+                await room.enter_large(held)
+                await _within(SECONDS_LARGE, _receive(parts, body, limit))
+        except ClientDisconnect:
+            raise unreadable("The connection ended before the body did.", "Send it again.") from None
+        if len(body) > limit:
+            raise _too_large(limit)
+        yield bytes(body)
+
+
+async def _within(seconds: float, receiving: Any) -> None:
     try:
-        return await asyncio.wait_for(_received(request), SECONDS)
+        await asyncio.wait_for(receiving, seconds)
     except (asyncio.TimeoutError, TimeoutError):
-        raise Refusal(
-            408, f"The body did not arrive within {SECONDS:g} s. {NOTHING}", "Send it again."
-        ) from None
-    except ClientDisconnect:
-        raise unreadable("The connection ended before the body did.", "Send it again.") from None
+        raise too_slow(seconds) from None
 
 
-async def _received(request: Request) -> bytes:
-    body = bytearray()
-    async for part in request.stream():
+async def _receive(parts: AsyncIterator[bytes], body: bytearray, enough: int) -> None:
+    """Until there are more than `enough` bytes, or all."""
+    if len(body) > enough:
+        return
+    async for part in parts:
         body += part
-        if len(body) > LIMIT:
-            raise _too_large()
-    return bytes(body)
+        if len(body) > enough:
+            return
 
 
 def parse(body: bytes) -> Any:
@@ -78,5 +98,5 @@ def _deeper_than(value: Any, levels: int) -> bool:
     return any(isinstance(inner, (dict, list)) for inner in row)
 
 
-def _too_large() -> Refusal:
-    return too_large(f"The body is larger than {LIMIT // 1024} KiB.", _SMALLER)
+def _too_large(limit: int) -> Refusal:
+    return too_large(f"The body is larger than {limit // 1024 // 1024} MiB.", _SMALLER)

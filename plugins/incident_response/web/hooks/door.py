@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
@@ -16,14 +16,18 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 
 from incident_response import bootstrap
+from incident_response.domain.logs import logger
 from incident_response.domain.records import Integration, IntegrationKind
 from incident_response.service.integrations import Integrations
 
 from . import body
 from .bucket import Buckets
-from .refusals import too_fast, unknown, unreadable, wrong_kind
+from .refusals import Refusal, too_fast, unknown, unreadable, wrong_kind
+from .room import SMALL, Room
 from .together import Together
 from .work import Workers
+
+log = logger(__name__)
 
 Result = TypeVar("Result")
 
@@ -37,6 +41,8 @@ class Desk:
     workers: Workers = field(default_factory=Workers)
     buckets: Buckets = field(default_factory=Buckets)
     together: Together = field(default_factory=Together)
+    room: Room = field(default_factory=Room)
+    strangers: Room = field(default_factory=lambda: Room(places=16, large=2))
     _integrations: Integrations | None = None  # those of the services, once they were needed
 
     async def run(self, work: Callable[[bootstrap.Services], Result]) -> Result:
@@ -59,6 +65,16 @@ class Desk:
             raise too_fast(seconds)
         return found
 
+    async def note(self, request: Request, what: str, remedy: str) -> None:
+        """Tell the people here that something of this request is lost; nothing when its sender is unknown."""
+        sender = getattr(request.state, "sender", None)
+        if sender is None:
+            return
+        try:
+            await self.run(lambda services: services.integrations.refused(sender, what, remedy, self.now()))
+        except Refusal:
+            log.warning("a refusal of the integration %s could not be kept for the page", sender.name)
+
     def _recognise(self, services: bootstrap.Services, token: str, now: datetime) -> Integration | None:
         self._integrations = services.integrations
         return self._integrations.recognise(token, now)
@@ -75,29 +91,41 @@ TheDesk = Annotated[Desk, Depends(desk)]
 
 async def by_header(request: Request, the_desk: TheDesk) -> Integration:
     """The integration whose token stands in the Authorization header: as bearer, or as a basic password."""
-    return await the_desk.admit(_header_token(request.headers))
-
-
-async def document(request: Request, _: Annotated[Integration, Depends(by_header)]) -> Any:
-    """The body, read only for those who may send."""
-    return body.parse(await body.read(request))
-
-
-async def event(request: Request) -> Any:
-    """The body of Events v2, read before anything is known of its sender: small, and soon."""
-    content = await body.read(request)
-    if not content:
-        raise unknown()
-    found = body.parse(content)
-    if not isinstance(found, dict):
-        raise unreadable("The body is no JSON object.", "Send an event of PagerDuty's Events API v2.")
+    found = await the_desk.admit(_header_token(request.headers))
+    request.state.sender = found
     return found
 
 
-async def by_routing_key(sent: Annotated[Any, Depends(event)], the_desk: TheDesk) -> Integration:
+async def document(
+    request: Request, the_desk: TheDesk, _: Annotated[Integration, Depends(by_header)]
+) -> AsyncIterator[Any]:
+    """The body, read only for those who may send."""
+    async with body.read(request, the_desk.room, body.LIMIT) as content:
+        if len(content) <= SMALL:
+            yield body.parse(content)
+        else:  # the event loop serves others meanwhile
+            yield await the_desk.workers.run(lambda: body.parse(content))
+
+
+async def event(request: Request, the_desk: TheDesk) -> AsyncIterator[Any]:
+    """The body of Events v2, read before anything is known of its sender: small, and soon."""
+    async with body.read(request, the_desk.strangers, body.STRANGERS) as content:
+        if not content:
+            raise unknown()
+        found = body.parse(content)
+        if not isinstance(found, dict):
+            raise unreadable("The body is no JSON object.", "Send an event of PagerDuty's Events API v2.")
+        yield found
+
+
+async def by_routing_key(
+    request: Request, sent: Annotated[Any, Depends(event)], the_desk: TheDesk
+) -> Integration:
     """The integration whose token is the event's routing_key."""
     key = sent.get("routing_key")
-    return of_kind(await the_desk.admit(key if isinstance(key, str) else ""), IntegrationKind.PAGERDUTY)
+    found = await the_desk.admit(key if isinstance(key, str) else "")
+    request.state.sender = found
+    return of_kind(found, IntegrationKind.PAGERDUTY)
 
 
 def of_kind(sender: Integration, kind: IntegrationKind) -> Integration:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
 
 from incident_response.domain.redaction import one_line, redact
+from incident_response.domain.signals import Signal
 from incident_response.domain.times import UTC
 
-from .refusals import too_large, wrong
+from . import odd as oddities
+from .refusals import Refusal, too_large, wrong
 
-MOST = 1000  # alerts in one request
+MOST = 20_000  # alerts in one request: no body of ordinary alerts has so many
+ODD = "odd"  # the detail that says what could not be read as it was sent
+_ROUNDS = 4  # of putting right: what was a number may then be no time
 _TEXT, _ENTRIES = 2000, 50  # of one piece of evidence: characters, and members of each list and object
 _PROBLEMS = 10
 
@@ -27,25 +33,57 @@ class Form(BaseModel):
 Model = TypeVar("Model", bound=Form)
 
 
-def fill(form: type[Model], document: Any) -> Model:
-    """The document as a form. Raises Refusal with the fields that are wrong, never with what stood there."""
-    try:
-        return form.model_validate(document)
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        named = tuple(
-            f"{'.'.join(str(part)[:60] for part in problem['loc'][:8]) or 'body'}: {problem['msg'][:200]}"
-            for problem in found[:_PROBLEMS]
-        )
-        raise wrong(named) from None
+def fill(form: type[Model], document: Any, odd: list[str]) -> Model:
+    """The document as a form; what is odd in it is put right where that can be done, and named in `odd`.
+
+    Raises Refusal with the fields that are wrong, never with what stood there.
+    """
+    rest: Any = document
+    for _ in range(_ROUNDS):
+        try:
+            return form.model_validate(rest)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_context=False, include_input=False)
+            rest = oddities.mended(rest, found, odd)
+            if rest is None:
+                break
+    named = tuple(
+        f"{'.'.join(str(part)[:60] for part in problem['loc'][:8]) or 'body'}: {problem['msg'][:200]}"
+        for problem in found[:_PROBLEMS]
+    )
+    raise wrong(named)
+
+
+def each(
+    alerts: Sequence[Any], read: Callable[[Any, list[str]], Signal], unread: list[str] | None
+) -> list[Signal]:
+    """The signals of a group. What cannot be read at all is named in `unread`, and the others are taken.
+
+    Raises Refusal when nothing of it can be read.
+    """
+    found: list[Signal] = []
+    lost: list[str] = []
+    for place, alert in enumerate(alerts):
+        odd: list[str] = []
+        try:
+            signal = read(alert, odd)
+        except Refusal as refusal:
+            lost += (f"alerts.{place}.{problem}" for problem in refusal.problems)
+            continue
+        found.append(replace(signal, details={**signal.details, **told(odd=odd)}) if odd else signal)
+    if lost and not found:
+        raise wrong(tuple(lost[:_PROBLEMS]))
+    if unread is not None:
+        unread += lost
+    return found
 
 
 def not_too_many(alerts: object) -> None:
-    """All of a request or nothing of it: what is cut off would be lost without a word. Raises Refusal."""
+    """More than anybody sends who means well. Raises Refusal."""
     if isinstance(alerts, list) and len(alerts) > MOST:
         raise too_large(
             f"The request has {len(alerts)} alerts, {MOST} fit into one.",
-            f"Set `max_alerts: {MOST}` in Alertmanager's webhook_configs, or Max Alerts in Grafana.",
+            "Set `max_alerts: 1000` in Alertmanager's webhook_configs, or Max Alerts in Grafana.",
         )
 
 
@@ -54,7 +92,7 @@ def _moment(value: object) -> object:
     if value is None or value == "":
         return None
     if not isinstance(value, str) or not value[:1].isdigit() or "-" not in value:
-        raise ValueError("must be a time as text with a zone: 2026-01-15T03:00:00Z")
+        raise _no_time("must be a time as text with a zone: 2026-01-15T03:00:00Z")
     return None if value.startswith("0001-01-01") else value
 
 
@@ -62,10 +100,14 @@ def _aware(value: datetime | None) -> datetime | None:
     if value is None:
         return None
     if value.tzinfo is None:
-        raise ValueError("has no zone; add Z or an offset: 2026-01-15T03:00:00Z")
-    if not 1970 <= value.year <= 9000:  # also keeps the step to UTC inside of what Python can count
-        return None
+        raise _no_time("has no zone; add Z or an offset: 2026-01-15T03:00:00Z")
+    if not 1970 <= value.year <= 2200:  # also keeps the step to UTC inside of what Python can count
+        raise _no_time("is beyond all clocks")
     return value.astimezone(UTC)
+
+
+def _no_time(words: str) -> Exception:
+    return PydanticCustomError(oddities.TIME, "{words}", {"words": words})
 
 
 def happened(moment: datetime | None, now: datetime) -> datetime:

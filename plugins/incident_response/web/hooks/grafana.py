@@ -8,8 +8,8 @@ from typing import Any
 from incident_response.domain.records import Integration
 from incident_response.domain.signals import Signal
 
-from .alertmanager import Alert, signal_of
-from .fields import Form, fill, not_too_many, told
+from .alertmanager import Alert, alert_of, signal_of
+from .fields import Form, each, fill, not_too_many, told
 
 
 class GrafanaAlert(Alert):
@@ -26,7 +26,7 @@ class GrafanaAlert(Alert):
 class GrafanaNotification(Form):
     """A group of alerts. `version` is "1", and nothing hangs on it."""
 
-    alerts: list[GrafanaAlert]
+    alerts: list[Any]
     receiver: str = ""
     externalURL: str = ""
     orgId: int = 0
@@ -34,10 +34,10 @@ class GrafanaNotification(Form):
     truncatedAlerts: int = 0
 
 
-def signals(document: Any, by: Integration, now: datetime) -> list[Signal]:
-    """The signals of a body. Raises Refusal."""
+def signals(document: Any, by: Integration, now: datetime, unread: list[str] | None = None) -> list[Signal]:
+    """The signals of a body; `unread` gets a line for each alert that cannot be read. Raises Refusal."""
     not_too_many(document.get("alerts") if isinstance(document, dict) else None)
-    sent = fill(GrafanaNotification, document)
+    sent = fill(GrafanaNotification, document, [])
     group = told(
         receiver=sent.receiver,
         grafana=sent.externalURL,
@@ -45,7 +45,12 @@ def signals(document: Any, by: Integration, now: datetime) -> list[Signal]:
         state=sent.state,
         left_out=f"{sent.truncatedAlerts} more alerts of this group" if sent.truncatedAlerts > 0 else "",
     )
-    return [signal_of(alert, by, now, {**_links(alert), **group}) for alert in sent.alerts]
+
+    def read(item: Any, odd: list[str]) -> Signal:
+        alert = alert_of(GrafanaAlert, item, by, odd)
+        return signal_of(alert, by, now, {**_links(alert), **group})
+
+    return each(sent.alerts, read, unread)
 
 
 def _links(alert: GrafanaAlert) -> dict[str, Any]:

@@ -19,8 +19,7 @@ INTEGRATION = "integration"  # the label with the sender's name
 def told_before(store: Store, by: Integration, label: str, key: str) -> Sequence[Sighting]:
     """What was told under this key, in incidents that are open."""
     with store.read() as tx:
-        seen = tx.open_sightings(by.kind.source)
-    return [s for s in seen if s.labels.get(label) == key and s.labels.get(INTEGRATION) == by.name]
+        return tx.open_sightings(by.kind.source, labels={label: key, INTEGRATION: by.name})
 
 
 def ended(seen: Sequence[Sighting], summary: str, at: datetime) -> list[Signal]:

@@ -10,6 +10,7 @@ from uuid import uuid4
 from pydantic import AfterValidator, Field, StringConstraints
 
 from incident_response.domain.errors import IllegalTransition, IncidentNotFound
+from incident_response.domain.keys import bounded
 from incident_response.domain.ports import Store
 from incident_response.domain.records import Integration, Sighting
 from incident_response.domain.signals import Signal
@@ -21,6 +22,7 @@ from .keyed import INTEGRATION, ended, told_before
 from .refusals import wrong
 
 KEY = "dedup_key"  # the label
+MOST_KEY = 255  # characters, as PagerDuty allows; of a longer one the hash is the label
 SEVERITIES = {
     "critical": "P1",
     "error": "P2",
@@ -54,7 +56,7 @@ class Event(Form):
     """One event. `routing_key` is the token and was looked at before."""
 
     event_action: Literal["trigger", "acknowledge", "resolve"]
-    dedup_key: Annotated[str, StringConstraints(max_length=255)] | None = None
+    dedup_key: str | None = None
     payload: Payload | None = None
     client: str | None = None
     client_url: str | None = None
@@ -62,11 +64,11 @@ class Event(Form):
     images: list[Any] | None = None
 
 
-def read(document: Any) -> Event:
-    """The event of a body. Raises Refusal."""
+def read(document: Any, odd: list[str] | None = None) -> Event:
+    """The event of a body; `odd` gets a line for what could not be read as it was. Raises Refusal."""
     # Clients repeat the payload when they resolve, not always in full: there it says nothing we need.
     ends = isinstance(document, dict) and document.get("event_action") in ("acknowledge", "resolve")
-    event = fill(Event, {**document, "payload": None} if ends else document)
+    event = fill(Event, {**document, "payload": None} if ends else document, [] if odd is None else odd)
     if event.event_action == "trigger" and event.payload is None:
         raise wrong(("payload: is missing; a trigger needs payload.summary, .source and .severity",))
     if ends and not event.dedup_key:
@@ -75,14 +77,20 @@ def read(document: Any) -> Event:
 
 
 def happen(
-    event: Event, by: Integration, store: Store, intake: Intake, lifecycle: Lifecycle, now: datetime
+    event: Event,
+    by: Integration,
+    store: Store,
+    intake: Intake,
+    lifecycle: Lifecycle,
+    now: datetime,
+    odd: Sequence[str] = (),
 ) -> str:
     """Do what the event says; returns its dedup_key. What names nothing open changes nothing."""
     key = event.dedup_key or uuid4().hex
     if event.event_action == "trigger":
-        intake.receive([triggered(event, key, by, now)], now)
+        intake.receive([triggered(event, key, by, now, odd)], now)
         return key
-    seen = told_before(store, by, KEY, key)
+    seen = told_before(store, by, KEY, bounded(key, MOST_KEY))
     if event.event_action == "resolve":
         intake.receive(ended(seen, "", now), now)
     else:
@@ -90,7 +98,7 @@ def happen(
     return key
 
 
-def triggered(event: Event, key: str, by: Integration, now: datetime) -> Signal:
+def triggered(event: Event, key: str, by: Integration, now: datetime, odd: Sequence[str] = ()) -> Signal:
     """The signal of a trigger."""
     payload = event.payload
     assert payload is not None
@@ -101,7 +109,7 @@ def triggered(event: Event, key: str, by: Integration, now: datetime) -> Signal:
         "component": payload.component or "",
         "group": payload.group or "",
         INTEGRATION: by.name,
-        KEY: key,
+        KEY: bounded(key, MOST_KEY),
     }
     return Signal(
         source=by.kind.source,
@@ -114,6 +122,7 @@ def triggered(event: Event, key: str, by: Integration, now: datetime) -> Signal:
             client_url=event.client_url,
             links=event.links,
             images=event.images,
+            odd=list(odd),
         ),
     )
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, StringConstraints
 
+from incident_response.domain.keys import bounded
 from incident_response.domain.ports import Store
 from incident_response.domain.records import Integration
 from incident_response.domain.signals import Signal
@@ -29,6 +30,9 @@ def _severity(word: str) -> str:
     return found
 
 
+Stripped = Annotated[str, StringConstraints(strip_whitespace=True)]
+
+
 class Plain(Form):
     """One signal. Unknown fields are refused: a misspelt `severity` would page the wrong people."""
 
@@ -37,25 +41,31 @@ class Plain(Form):
     title: str = ""
     summary: str = ""
     severity: Annotated[str, AfterValidator(_severity)] | None = None
-    service: Annotated[str, StringConstraints(max_length=100, strip_whitespace=True)] = ""
+    service: Stripped = ""
     status: Literal["firing", "resolved"] = "firing"
-    key: Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)] = ""
+    key: Stripped = ""
     labels: Texts = {}
-    description: Annotated[str, StringConstraints(max_length=20_000)] = ""
+    description: str = ""
     occurred_at: Moment = None
-    reporter: Annotated[str, StringConstraints(max_length=200)] = ""
+    reporter: str = ""
 
 
 def signals(document: Any, by: Integration, store: Store, now: datetime) -> list[Signal]:
     """The signals of a body; none when it ends what is not open. Raises Refusal."""
-    sent = fill(Plain, document)
+    odd: list[str] = []
+    sent = fill(Plain, document, odd)
     title = " ".join((sent.title or sent.summary).split())
     if not title and not (sent.key and sent.status == "resolved"):
         raise wrong(("title: is missing; say in one line what is wrong",))
-    key = sent.key or _derived(title, sent)
+    key = bounded(sent.key, 200) or _derived(title, sent)
     if sent.status == "resolved":
         return ended(told_before(store, by, KEY, key), title and line(title), happened(sent.occurred_at, now))
-    own = {"service": sent.service, "severity": sent.severity or "", INTEGRATION: by.name, KEY: key}
+    own = {
+        "service": bounded(sent.service, 100),
+        "severity": sent.severity or "",
+        INTEGRATION: by.name,
+        KEY: key,
+    }
     return [
         Signal(
             source=by.kind.source,
@@ -67,7 +77,7 @@ def signals(document: Any, by: Integration, store: Store, now: datetime) -> list
             },
             summary=line(title),
             occurred_at=happened(sent.occurred_at, now),
-            details=told(description=_pieces(sent.description), reported_by=sent.reporter),
+            details=told(description=_pieces(sent.description), reported_by=sent.reporter, odd=odd),
         )
     ]
 

@@ -1,4 +1,10 @@
-"""What a sender is told when its request is not taken: a status, what is wrong, and what to do."""
+"""What a sender is told when its request is not taken: a status, what is wrong, and what to do.
+
+Alertmanager and Grafana send again what was answered with 5xx and drop what was answered with 4xx, 429 and
+408 too; clients of PagerDuty repeat both 429 and 5xx. So whatever may go better later says 503: a real
+alert must not be lost because much was sent at once. 4xx is for what can never be taken, and the people
+here are told.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +23,11 @@ class Refusal(Exception):
     remedy: str
     headers: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()  # one line for each field that is wrong
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether the sender, if we know it, drops what it sent: to send it again would change nothing."""
+        return 400 <= self.status < 500 and self.status not in (401, 404, 405)
 
 
 def unknown() -> Refusal:
@@ -42,7 +53,7 @@ def wrong_kind(wanted: str, kind: str) -> Refusal:
 def too_fast(seconds: int) -> Refusal:
     """More requests than one integration may send."""
     return Refusal(
-        429,
+        503,
         f"This integration sends too many requests. {NOTHING}",
         f"Send it again after {seconds} s; several alerts fit into one request.",
         {"Retry-After": str(seconds)},
@@ -53,8 +64,18 @@ def busy() -> Refusal:
     """Too many requests wait already."""
     return Refusal(
         503,
-        f"Too many requests wait for the store. {NOTHING}",
+        f"Too many requests wait. {NOTHING}",
         "Send it again after some seconds.",
+        {"Retry-After": "5"},
+    )
+
+
+def too_slow(seconds: float) -> Refusal:
+    """A body that does not come."""
+    return Refusal(
+        503,
+        f"The body did not arrive within {seconds:g} s. {NOTHING}",
+        "Send it again.",
         {"Retry-After": "5"},
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import traceback
 from collections.abc import Callable
 from typing import TypeVar
@@ -18,10 +17,11 @@ from incident_response.domain.errors import (
     SettingsError,
     StoreUnavailable,
 )
+from incident_response.domain.logs import logger
 
 from .refusals import NOTHING, Refusal, away, busy
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 Result = TypeVar("Result")
 THREADS, WAITING = 8, 64  # with the store away each thread waits for its timeout: Airflow's own are not taken

@@ -24,8 +24,9 @@ async def enqueue(
     """One event."""
 
     def work(services: bootstrap.Services) -> str:
-        found = pagerduty.read(sent)
-        return pagerduty.happen(found, by, services.store, services.intake, services.lifecycle, desk.now())
+        odd: list[str] = []
+        found, now = pagerduty.read(sent, odd), desk.now()
+        return pagerduty.happen(found, by, services.store, services.intake, services.lifecycle, now, odd)
 
     key = await desk.run(work)
     return JSONResponse({"status": "success", "message": "Event processed", "dedup_key": key}, 202)

@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse
 
 from incident_response import bootstrap
 from incident_response.domain.errors import BadInput
+from incident_response.service.silence_preview import SilencePreview
 from incident_response.web.auth import Operator
 from incident_response.web.context import Now, Services, ThePage
 from incident_response.web.forms import Form
@@ -30,17 +31,20 @@ def silences(services: Services, now: Now, page: ThePage, service: str = "") -> 
 
 @router.post("/silences")
 def make(form: Form, who: Operator, services: Services, now: Now, page: ThePage) -> Response:
-    """A new one, from now on. What cannot be used comes back as it was typed, with the reason."""
+    """A new one, from now on, or with `look` only what it would mute now.
+
+    What cannot be used comes back as it was typed, with the reason.
+    """
+    typed = {"length": USUAL, "matchers": "", "reason": "", **form}
     try:
-        services.intake.muting.add(
-            _matchers(form.get("matchers", "")),
-            form.get("reason", ""),
-            who.name,
-            _length(form.get("length", "")),
-            now,
-        )
+        matchers = _matchers(form.get("matchers", ""))
+        foreseen = services.intake.foresee_silence(matchers, now)
+        if "look" in form:
+            return _page(services, now, page, typed, foreseen=foreseen)
+        length = _length(form.get("length", ""))
+        services.intake.muting.add(matchers, form.get("reason", ""), who.name, length, now)
     except BadInput as error:
-        return _page(services, now, page, {"length": USUAL, "matchers": "", "reason": "", **form}, str(error))
+        return _page(services, now, page, typed, str(error))
     return RedirectResponse("silences", 303)
 
 
@@ -52,7 +56,12 @@ def end(id: str, form: Form, who: Operator, services: Services, now: Now) -> Res
 
 
 def _page(
-    services: bootstrap.Services, now: datetime, page: Page, typed: Mapping[str, str], problem: str = ""
+    services: bootstrap.Services,
+    now: datetime,
+    page: Page,
+    typed: Mapping[str, str],
+    problem: str = "",
+    foreseen: SilencePreview | None = None,
 ) -> Response:
     return page.show(
         "silences.html",
@@ -60,6 +69,7 @@ def _page(
         shown=shown(services, page.who.name, now),
         typed=typed,
         problem=problem,
+        foreseen=foreseen,
         lengths=LENGTHS,
     )
 

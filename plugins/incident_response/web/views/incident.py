@@ -27,6 +27,7 @@ from .related import Related, related
 
 # What one page shows at most of each list: it has to stay light on a phone. The report has everything.
 _EVENTS, _SIGNALS, _ROWS = 200, 40, 40
+_READ = 1000  # signals that the page knows of; nothing is decided by it
 _attempt = attrgetter("attempt")
 _CLOCKS = (TimerKind.ACKNOWLEDGE, TimerKind.RESOLVE)
 
@@ -92,7 +93,7 @@ def sheet(
     service_of: Callable[[Signal], str],
 ) -> Sheet:
     """Read what the page shows, in one transaction. `runbook` is the incident's, None: there is none."""
-    sightings = tx.sightings(incident.number)
+    sightings = tx.sightings(incident.number, _READ)
     timeline, parcels = tx.timeline(incident.number), tx.parcels(incident.number)
     remediations = tx.remediations(incident.number)
     steps = tx.steps(incident.number)

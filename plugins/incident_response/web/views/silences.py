@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from incident_response.bootstrap import Services
+from incident_response.domain.errors import BadInput
 from incident_response.domain.records import Held
-from incident_response.domain.silences import MaintenanceWindow, Matchers, Silence
+from incident_response.domain.silences import MaintenanceWindow, Silence, in_words
 
 _MOST = 60  # muted signals on one page
 _FRESH = timedelta(minutes=1)
@@ -25,11 +26,12 @@ USUAL = "60"
 class Shown:
     """Everything on the page, each with its matchers in words. `held` is (service, muted signal).
 
-    `made` is what the reader has made a moment ago, None: nothing.
+    `made` is what the reader has made a moment ago, None: nothing; `made_now` what fires now and matches it.
     """
 
     silences: Sequence[tuple[str, Silence]]
     made: tuple[str, Silence] | None
+    made_now: str
     windows: Sequence[tuple[str, MaintenanceWindow, datetime]]
     planned: int
     held: Sequence[tuple[str, Held]]
@@ -40,14 +42,24 @@ def shown(services: Services, reader: str, now: datetime) -> Shown:
     """As it is now."""
     muting = services.intake.muting
     silences, windows = muting.lasting(now)
-    named = [(str(Matchers(silence.matchers)), silence) for silence in silences]
+    named = [(in_words(silence.matchers), silence) for silence in silences]
     fresh = [one for one in named if one[1].owner == reader and now - one[1].created_at < _FRESH]
     held = muting.held(_MOST + 1)
+    made = max(fresh, key=lambda one: one[1].created_at, default=None)
     return Shown(
         silences=named,
-        made=max(fresh, key=lambda one: one[1].created_at, default=None),
-        windows=[(str(Matchers(window.matchers)), window, until) for window, until in windows],
+        made=made,
+        made_now=_now(services, made[1], now) if made else "",
+        windows=[(in_words(window.matchers), window, until) for window, until in windows],
         planned=len(services.library.windows()),
         held=[(services.intake.classify(one.signal).service, one) for one in held[:_MOST]],
         more=len(held) > _MOST,
     )
+
+
+def _now(services: Services, made: Silence, now: datetime) -> str:
+    texts = [f"{label}={text}" for label, text in made.matchers.items()]
+    try:
+        return str(services.intake.foresee_silence(texts, now))
+    except BadInput:  # it was made elsewhere, by a version that knew other rules
+        return ""
