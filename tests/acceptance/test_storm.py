@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -163,8 +164,8 @@ def test_ten_thousand_signals_are_one_incident_and_two_messages(hit: Hit) -> Non
 
 
 @pytest.mark.parametrize("size", [1000, 1])
-def test_a_thousand_alerts_of_one_host_are_one_incident_and_one_page_a_minute(hit: Hit, size: int) -> None:
-    """In one body, and in a thousand over eight connections, with the clock ticking; each one is reachable."""
+def test_a_thousand_alerts_of_one_host_are_one_incident(hit: Hit, size: int) -> None:
+    """In one body, and in a thousand over eight connections, with the clock ticking."""
     bodies = batches(unrelated(1000), size, _start())
     stop = threading.Event()
     clock = threading.Thread(target=_ticking, args=(hit, stop), daemon=True)
@@ -186,7 +187,7 @@ def test_a_thousand_alerts_of_one_host_are_one_incident_and_one_page_a_minute(hi
     times = sorted(p.created_at for p in pages)
     print(f"pages {[(p.outgoing.incident, p.created_at.isoformat()) for p in pages]}")
     assert len(pages) <= 2
-    assert all((b - a).total_seconds() >= 60 for a, b in zip(times, times[1:], strict=False))
+    assert all((b - a).total_seconds() >= 60 for a, b in pairwise(times))
 
 
 def test_a_server_killed_in_the_middle_of_the_storm_loses_nothing(hit: Hit) -> None:

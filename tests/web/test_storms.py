@@ -1,10 +1,10 @@
-"""A storm is a storm whatever its signals are about: one umbrella, few pages, and nothing worse is hidden by it."""
+"""A storm is one whatever it is about: one umbrella, few pages, and nothing worse is hidden by it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import pytest
@@ -89,7 +89,7 @@ def at_most_one_a_minute(found: list[Parcel]) -> None:
         by_person.setdefault((p.outgoing.channel, p.outgoing.receiver), []).append(p.created_at)
     for times in by_person.values():
         times.sort()
-        gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in pairwise(times)]
         assert all(gap >= timedelta(minutes=1) for gap in gaps), times
 
 

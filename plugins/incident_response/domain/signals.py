@@ -58,7 +58,7 @@ class Signal:
 
     @property
     def unproven(self) -> str:
-        """Why the end that it tells proves nothing: `MissingSeries`, nobody looks any more. Empty for all others."""
+        """Why the end that it tells proves nothing: `MissingSeries`. Empty for all others."""
         return "" if self.firing else str(self.details.get(UNPROVEN) or "")
 
     @cached_property

@@ -155,7 +155,7 @@ class Placing:
         return group.found.evidence is Ground.HARD and any(self.account(group).told)
 
     def link(self, opened: Mapping[str, Incident]) -> None:
-        """Tell of each of these, and of the incident upstream that does not explain it, where the other one is."""
+        """Tell each of these, and the incident upstream that does not explain it, of the other one."""
         for key, incident in opened.items():
             if key in self._linked:
                 link(self._tx, incident, self._linked[key], self._now)
