@@ -8,6 +8,7 @@ from operator import attrgetter
 
 from incident_response.domain.classification import Classification
 from incident_response.domain.frozen import revived
+from incident_response.domain.grounds import Ground
 from incident_response.domain.incidents import Incident
 from incident_response.domain.records import Role, Sighting
 from incident_response.domain.severities import Severity, worst
@@ -17,14 +18,19 @@ _occurred_at = attrgetter("occurred_at")
 
 
 class Group:
-    """The signals of one call that share a cause. A plain class: one is made for each signal of a storm."""
+    """The signals of one call that share a cause. A plain class: one is made for each signal of a storm.
 
-    __slots__ = ("firing", "found", "quiet", "signals")
+    What went out of sight is in none of `firing` and `quiet`: nobody knows how it is.
+    """
+
+    __slots__ = ("firing", "found", "quiet", "signals", "unseen")
 
     def __init__(self, found: Classification, signals: tuple[Signal, ...]) -> None:
         self.found, self.signals = found, signals
         self.firing = tuple([signal for signal in signals if signal.firing])
-        self.quiet = () if len(self.firing) == len(signals) else tuple(s for s in signals if not s.firing)
+        silent = () if len(self.firing) == len(signals) else tuple(s for s in signals if not s.firing)
+        self.unseen = tuple(s for s in silent if s.unproven)
+        self.quiet = tuple(s for s in silent if not s.unproven) if self.unseen else silent
 
     @property
     def severity(self) -> Severity:
@@ -94,7 +100,8 @@ def occurring(groups: Iterable[Group]) -> set[str]:
 def sightings(incident: int, signals: Sequence[Signal], role: Role = Role.OWN) -> list[Sighting]:
     """One row per (source, fingerprint); repeats within the call add up, the latest one's words count."""
     rows: dict[tuple[str, str], Sighting] = {}
-    for signal in sorted(signals, key=_occurred_at):
+    # An end that proves nothing changes nothing: what fires fires on, until somebody has looked.
+    for signal in sorted((s for s in signals if not s.unproven), key=_occurred_at):
         key = (signal.source, signal.fingerprint)
         before = rows.get(key)
         repeated = before is not None and signal.occurrence != "" and before.occurrence == signal.occurrence
@@ -124,8 +131,11 @@ def again(seen: Sighting) -> Signal:
 
 
 def _worst(findings: Sequence[Classification]) -> Classification:
-    """The first one, with the worst severity of all."""
+    """The first one, with the worst severity and the hardest evidence of all."""
     if len(findings) == 1:
         return findings[0]
     first, severity = findings[0], worst(found.severity for found in findings)
-    return first if severity is first.severity else replace(first, severity=severity)
+    hard = any(found.evidence is Ground.HARD for found in findings)
+    evidence = Ground.HARD if hard else first.evidence
+    same = severity is first.severity and evidence is first.evidence
+    return first if same else replace(first, severity=severity, evidence=evidence)

@@ -10,7 +10,9 @@ from incident_response.domain.changes import Change
 from incident_response.domain.classification import Classification
 from incident_response.domain.commands import must_be_open, open_incident
 from incident_response.domain.errors import BadInput, IllegalTransition
+from incident_response.domain.identity import LONGEST
 from incident_response.domain.incidents import Incident
+from incident_response.domain.keys import bounded
 from incident_response.domain.ports import Store
 from incident_response.domain.records import Role
 from incident_response.domain.signals import Signal
@@ -53,7 +55,7 @@ class Splitting:
             key = found.dedup_key
             if key == incident.dedup_key or key in tx.lock_current([key], now):
                 # The incident keeps its key: what is split off gets one of its own, and is found by it.
-                key = f"{key}#{signal.fingerprint}"
+                key = bounded(f"{key}#{signal.fingerprint}", LONGEST)
             split = {**incident.split_off, **{s.fingerprint: key for s in taken}}
             other = tx.allocate(1)[0]
             policy = self._policies.for_new(tx, now)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from incident_response.domain.records import Integration
-from incident_response.domain.signals import Signal
+from incident_response.domain.signals import UNPROVEN, Signal
 
 from .alertmanager import Alert, alert_of, signal_of
 from .fields import Form, each, fill, not_too_many, told
@@ -48,9 +48,18 @@ def signals(document: Any, by: Integration, now: datetime, unread: list[str] | N
 
     def read(item: Any, odd: list[str]) -> Signal:
         alert = alert_of(GrafanaAlert, item, by, odd)
-        return signal_of(alert, by, now, {**_links(alert), **group})
+        return signal_of(alert, by, now, {**_links(alert), **_unproven(alert), **group})
 
     return each(sent.alerts, read, unread)
+
+
+def _unproven(alert: GrafanaAlert) -> dict[str, Any]:
+    """Grafana resolves an alert whose series or data is gone, whose rule is paused, changed or deleted, too.
+
+    Only an end without a reason says that somebody has looked and found it well.
+    """
+    reason = alert.annotations.get("grafana_state_reason", "").strip()
+    return {UNPROVEN: reason} if reason and alert.status == "resolved" else {}
 
 
 def _links(alert: GrafanaAlert) -> dict[str, Any]:
