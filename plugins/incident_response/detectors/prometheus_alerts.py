@@ -16,6 +16,8 @@ from .alert_signal import alert_signal
 from .external_labels import external_labels
 from .parts import Found
 
+VALUE = "__value__"  # stands for the value of an alert where labels are matched
+
 
 class AlertsPart:
     """`GET /api/v1/alerts`."""
@@ -42,7 +44,7 @@ class AlertsPart:
             # As Prometheus does it: an external label never replaces one of the alert.
             labels = {**added, **alert.labels}
             labels = {name: text for name, text in labels.items() if text}
-            if matches_any(self._source.ignore, labels):
+            if matches_any(self._source.ignore, {**labels, VALUE: alert.value}):
                 continue
             if alert.state == "firing":
                 firing.append(self._signal(alert, labels, now))
