@@ -58,7 +58,7 @@ endif
 
 # What tests need that is no Python package. Behind the environments: apt-get runs once at a time.
 tools: $(foreach version,$(MANY),$(call stamp,$(version)))
-	@scripts/system-packages python browser monitoring docker
+	@scripts/system-packages python browser monitoring docker database
 	@PYTHON=$(call bin,$(ONE))/python scripts/logql-server >/dev/null
 
 check: lint
