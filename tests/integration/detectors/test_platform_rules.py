@@ -21,8 +21,10 @@ from incident_response.detectors.registry import detector
 from incident_response.domain.connections import Connection
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Witnesses
+from incident_response.domain.records import Poll
 from incident_response.domain.signals import Signal
 from incident_response.domain.witnesses import Witnessed
+from incident_response.service.alert_rules import troubles
 from incident_response.service.witnessing import Nobody
 from incident_response.sources.http_health import HttpHealthSource
 from incident_response.sources.prometheus import PrometheusSource
@@ -223,6 +225,23 @@ class TestAHealthyPlatform:
             platform.poll(START)
             assert time.monotonic() - began < 6
         assert platform.by_alert()["NginxDown"].severity.value == "P1"
+
+
+def test_rules_that_always_fire_and_rules_that_never_can_are_listed(fired: Prometheus) -> None:
+    """By doctor and the page, from what the detector remembers."""
+    platform = Platform(fired)
+    for minutes in (0, 2, 70):
+        platform.poll(START + timedelta(minutes=minutes))
+    poll = Poll("prometheus", START, timedelta(seconds=15), json.loads(json.dumps(platform.cursor)))
+    assert troubles([poll], START + timedelta(minutes=30)) == [
+        one for one in troubles([poll], START + timedelta(minutes=30)) if "cannot fire" in one.text
+    ]
+    found = {one.alert: one.text for one in troubles([poll], START + timedelta(minutes=70))}
+    assert {name for name, text in found.items() if "fires since we first looked" in text} == set(ALWAYS)
+    silent = {name for name, text in found.items() if "cannot fire" in text}
+    assert set(NEVER) <= silent
+    assert not silent & {"RedisDown", "NginxDown", "AirflowSchedulerDown"}
+    assert "pg_stat_database_numbackends" in found["DatabaseConnectionFailure"]
 
 
 def test_each_alert_becomes_what_it_has_to_become(fired: Prometheus, exporter: Exporter) -> None:
