@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from .frozen import revived
+from .grounds import Ground, ground_of
+from .identity import DEDUP_VERSION, PARTS_VERSION, Which, key_of, parts_of
+from .services import ServiceMap
 from .severities import Scenario, Severity
 from .signals import ALERTNAME, Signal
 from .witnesses import Doubt, Word, heard
 
-DEDUP_VERSION = "v1"
 _FIELD = re.compile(r"\{(\w+(?:\|[^{}|]*)?)\}")
 _OF_RULE = "rule "  # how the cause of an incident about a rule begins
 _MOST = 2000  # names, and decisions, that are remembered: they come from outside and must not fill the memory
@@ -31,6 +33,7 @@ class Classification:
     runbook: str | None
     level: int
     event_like: bool
+    evidence: Ground = Ground.SYMPTOM  # what the signal itself stands on
 
 
 Text = tuple[str, ...]
@@ -56,6 +59,9 @@ class Rule:
     level: int = 1  # level that is paged first (procedures §4.1: jumps)
     event_like: bool = False  # an event going quiet proves nothing: it needs a verification
     witness: Doubt | None = None  # None: taken at its word
+    evidence: Ground = Ground.SYMPTOM  # hard: the alert itself is the failure, not a sign of it
+    # Labels that tell one thing from another of the same service and cause; None: what the texts do not say.
+    which: Which | tuple[str, ...] | None = None
 
     @cached_property
     def _patterns(self) -> tuple[tuple[str, re.Pattern[str]], ...]:
@@ -65,6 +71,20 @@ class Rule:
     def _texts(self) -> tuple[Text, Text, Text]:
         return _parts(self.service), _parts(self.cause), _parts(self.title)
 
+    @cached_property
+    def _said(self) -> frozenset[str]:
+        """The labels that service and cause are made of."""
+        return frozenset((*_labels_of(self._texts[0]), *_labels_of(self._texts[1])))
+
+    @cached_property
+    def _which(self) -> Which | tuple[str, ...]:
+        if self.which is not None:
+            return self.which
+        if "service" not in _labels_of(self._texts[0]) or self._said - {"service", ALERTNAME}:
+            return Which.NOTHING  # the rule knows what it is about
+        # A cause that is the alert's name is one that no rule knows: then its labels say which thing it is.
+        return Which.LABELS if ALERTNAME in self._texts[1] else Which.PARTS
+
     def matches(self, labels: Mapping[str, str]) -> bool:
         """True when every named label's whole value matches its pattern."""
         return all(pattern.fullmatch(labels.get(label, "")) for label, pattern in self._patterns)
@@ -73,7 +93,9 @@ class Rule:
         """False when no signal of this name can match."""
         return all(pattern.fullmatch(alertname) for label, pattern in self._patterns if label == ALERTNAME)
 
-    def apply(self, signal: Signal, labels: Mapping[str, str]) -> Classification:
+    def apply(
+        self, signal: Signal, labels: Mapping[str, str], services: ServiceMap | None = None
+    ) -> Classification:
         """The decision this rule makes for `signal`, whose labels may have been completed."""
         texts = self._texts
         values: Mapping[str, str] = {"summary": signal.summary, **labels}
@@ -81,18 +103,19 @@ class Rule:
         if not values.get("service"):
             values = {**values, "service": service}
         if self.witness is not None and self.witness.doubts(heard(signal.source, signal.details)):
-            return self._of_rule(self.witness, signal, service)
+            return self._of_rule(self.witness, signal, labels, service, services)
         scenario = self._kind(labels)
         found = {
             "rule": self.name,
             "severity": _tagged(signal) or self.severity or _labelled(signal) or Severity.P3,
             "scenario": scenario,
             "service": service,
-            "dedup_key": f"{DEDUP_VERSION}:{scenario.value}:{service}:{_fill(texts[1], values)}"[:255],
+            "dedup_key": self._key(labels, scenario, service, _fill(texts[1], values), services),
             "title": _fill(texts[2], values)[:200],
             "runbook": self.runbook,
             "level": self.level,
             "event_like": self.event_like,
+            "evidence": ground_of(signal.details, self.evidence),
         }
         return revived(Classification, found)  # one for each signal of a storm
 
@@ -115,7 +138,14 @@ class Rule:
             return self.scenario
         return _SCENARIOS.get(labels.get("scenario", ""), Scenario.OTHER)
 
-    def _of_rule(self, doubt: Doubt, signal: Signal, service: str) -> Classification:
+    def _of_rule(
+        self,
+        doubt: Doubt,
+        signal: Signal,
+        labels: Mapping[str, str],
+        service: str,
+        services: ServiceMap | None,
+    ) -> Classification:
         well = heard(signal.source, signal.details) is Word.WELL
         why = "is well" if well else "is not known to be down"
         return Classification(
@@ -123,12 +153,25 @@ class Rule:
             severity=doubt.severity,
             scenario=self.scenario,
             service=service,
-            dedup_key=f"{DEDUP_VERSION}:{self.scenario.value}:{service}:{_OF_RULE}{signal.name}"[:255],
+            dedup_key=self._key(labels, self.scenario, service, f"{_OF_RULE}{signal.name}", services),
             title=f"The rule {signal.name} fires, but {service} {why}"[:200],
             runbook=doubt.runbook,
             level=self.level,
             event_like=False,
         )
+
+    def _key(
+        self,
+        labels: Mapping[str, str],
+        scenario: Scenario,
+        service: str,
+        cause: str,
+        services: ServiceMap | None,
+    ) -> str:
+        parts = parts_of(self._which, labels, service, self._said, services)
+        if not parts:
+            return key_of(DEDUP_VERSION, scenario.value, service, cause)
+        return key_of(PARTS_VERSION, scenario.value, service, cause, *("=".join(p) for p in parts))
 
 
 def is_about_rule(dedup_key: str) -> bool:
@@ -145,7 +188,7 @@ class Rules:
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         self._rules = (*rules, _LAST_RESORT)
         self._by_name: dict[str, tuple[Rule, ...]] = {}
-        self._decided: dict[tuple[str, str | None, str, Severity | None, Word], Classification] = {}
+        self._decided: dict[tuple[object, ...], Classification] = {}
 
     def __iter__(self) -> Iterator[Rule]:
         """The rules that were given."""
@@ -154,16 +197,19 @@ class Rules:
     def __len__(self) -> int:
         return len(self._rules) - 1
 
-    def classify(self, signal: Signal, service: str | None = None) -> Classification:
-        """What the first matching rule says. `service` is what the label of this name is taken for."""
+    def classify(
+        self, signal: Signal, service: str | None = None, services: ServiceMap | None = None
+    ) -> Classification:
+        """What the first matching rule says. `service`: what the label of this name is taken for by `services`."""
         # All that a rule looks at.
+        evidence, naming = ground_of(signal.details, Ground.SYMPTOM), services.naming if services else 0
         word = heard(signal.source, signal.details)
-        about = (signal.fingerprint, service, signal.summary, _tagged(signal), word)
+        about = (signal.fingerprint, service, signal.summary, _tagged(signal), evidence, naming, word)
         found = self._decided.get(about)
         if found is None:
             if len(self._decided) >= _MOST:
                 self._decided.clear()
-            found = self._decided[about] = self._decide(signal, service)
+            found = self._decided[about] = self._decide(signal, service, services)
         return found
 
     def asks(self, signal: Signal, service: str | None = None) -> tuple[str, ...]:
@@ -177,9 +223,9 @@ class Rules:
         """The names of the rules that do not take an alert at its word."""
         return frozenset(rule.name for rule in self._rules if rule.witness)
 
-    def _decide(self, signal: Signal, service: str | None) -> Classification:
+    def _decide(self, signal: Signal, service: str | None, services: ServiceMap | None) -> Classification:
         rule, labels = self._match(signal, service)
-        return rule.apply(signal, labels)
+        return rule.apply(signal, labels, services)
 
     def _match(self, signal: Signal, service: str | None) -> tuple[Rule, Mapping[str, str]]:
         labels = {"summary": signal.summary, **signal.labels}
@@ -216,6 +262,10 @@ def _labelled(signal: Signal) -> Severity | None:
 def _parts(template: str) -> Text:
     """Literals and label names in turn: `{dag_id} failed` → ("", "dag_id", " failed")."""
     return tuple(_FIELD.split(template))
+
+
+def _labels_of(text: Text) -> Iterator[str]:
+    return (field.partition("|")[0] for field in text[1::2])
 
 
 def _fill(text: Text, values: Mapping[str, str]) -> str:

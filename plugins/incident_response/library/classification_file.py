@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from incident_response.domain.classification import Rule, Rules
+from incident_response.domain.grounds import Ground
+from incident_response.domain.identity import Which
 from incident_response.domain.severities import Scenario, Severity
 from incident_response.domain.witnesses import Doubt
 
@@ -46,6 +48,15 @@ class RuleEntry(Model):
     event_like: bool = Field(False, description="True: going quiet proves nothing; a verification has to.")
     witness: WitnessEntry | None = Field(
         None, description="Who is asked before the alert is believed. Empty: it is taken at its word."
+    )
+    evidence: Ground = Field(
+        Ground.SYMPTOM, description="hard: the alert itself is the failure; no other incident mutes it."
+    )
+    which: Which | tuple[str, ...] | None = Field(
+        None,
+        description="Labels that tell one thing from another of this service and cause: a list, `labels` "
+        "(all), `parts` (hosts, queues …), `nothing`. Empty: `labels` where the cause is the alert's name, else "
+        "`parts`.",
     )
 
     @field_validator("match")

@@ -14,7 +14,7 @@ from functools import partial
 from incident_response.domain.changes import Change
 from incident_response.domain.classification import Classification, Rules
 from incident_response.domain.commands import mitigate, open_incident, reopen, set_severity
-from incident_response.domain.grouping import Grouping
+from incident_response.domain.grouping import Grouping, may_move
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Store, Witnesses
 from incident_response.domain.records import Sighting
@@ -31,6 +31,8 @@ from .placing import Known, Placing
 from .policy_book import PolicyBook
 from .splitting import Splitting
 from .witnessing import Nobody, Witnessing
+
+_COMPANY = 50  # of those that opened a moment ago
 
 
 class Taken(str, Enum):
@@ -80,7 +82,7 @@ class Intake:
         groups, keys = self._grouped(signals, now)  # before the transaction: others wait for its end
         with self._store.transaction() as tx:
             tx.bar_gathering()
-            work = _Work(tx, now, Placing(tx, grouping, self.muting, now))
+            work = _Work(tx, now, Placing(tx, grouping, self.muting, self.classify, now))
             self._take(work, groups)
             owed = self.gathering.owe(tx, work.risen, now)
         self.gathering.gather(owed, now)
@@ -109,16 +111,18 @@ class Intake:
             tx.release(orphans)
             signals = [*held, *(again(orphan) for orphan in orphans)]
             grouping = self._grouping()
-            work = _Work(tx, now, Placing(tx, grouping, self.muting, now))
+            work = _Work(tx, now, Placing(tx, grouping, self.muting, self.classify, now))
             rules, services = self._rules(), grouping.services
-            self._take(work, grouped([(s, rules.classify(s, services.name(s.labels))) for s in signals])[0])
+            named = [(s, rules.classify(s, services.name(s.labels), services)) for s in signals]
+            self._take(work, grouped(named)[0])
             owed = self.gathering.owe(tx, work.risen, now)
         self.gathering.gather(owed, now)
         return len(signals)
 
     def classify(self, signal: Signal) -> Classification:
         """What the rules in force say of a signal, and nothing else."""
-        return self._rules().classify(signal, self._grouping().services.name(signal.labels))
+        services = self._grouping().services
+        return self._rules().classify(signal, services.name(signal.labels), services)
 
     def foresee(self, signal: Signal, now: datetime) -> Foresight:
         """What would become of a firing signal now. Nothing is stored."""
@@ -173,6 +177,8 @@ class Intake:
                 )
                 work.taken[key] = Receipt(incident.number, Taken.REOPENED)
                 work.risen.append(change.incident)
+            if may_move(change.incident) and work.placing.names_cause(group):
+                work.risen.append(change.incident)  # what opened it did not say why
             if group.firing and group.severity.worse_than(change.incident.severity):
                 change = change.then(
                     partial(set_severity, policy=policy, severity=group.severity, by="system:intake", now=now)
@@ -265,7 +271,7 @@ class Intake:
         left = _without(left, attached)
         sheltered = placing.shelter(left)
         if sheltered:
-            placing.faces(sheltered, self._policies.for_new(work.tx, work.now))
+            sheltered = placing.faces(sheltered, self._policies.for_new(work.tx, work.now))
             self._continue(work, sheltered)
         return _without(left, sheltered)
 
@@ -276,17 +282,19 @@ class Intake:
         tx, now, grouping = work.tx, work.now, self._grouping()
         policy = self._policies.for_new(tx, now)
         numbers = tx.allocate(len(fresh))
-        changes = {
-            key: open_incident(
-                number, group.signals[0], group.found, policy, now, grouping.quiet(group.found)
-            )
-            for number, (key, group) in zip(numbers, fresh.items(), strict=True)
-        }
+        company = self.gathering.company(tx, min(numbers), now)
+        changes: dict[str, Change] = {}
+        for number, (key, group) in zip(numbers, fresh.items(), strict=True):
+            quiet = grouping.quiet(group.found, work.placing.account(group), company)
+            opening = open_incident(number, group.signals[0], group.found, policy, now, quiet)
+            changes[key] = opening
+            company = [*company, opening.incident][-_COMPANY:]
         written = set(tx.insert(list(changes.values())))
         opened = {key: c.incident for key, c in changes.items() if c.incident.number in written}
         tx.record(
             [s for key, incident in opened.items() for s in sightings(incident.number, fresh[key].signals)]
         )
+        work.placing.link(opened)
         over = work.placing.over_already({key: (incident, fresh[key]) for key, incident in opened.items()})
         work.risen += opened.values()
         work.taken.update({key: Receipt(i.number, Taken.OPENED) for key, i in opened.items()})

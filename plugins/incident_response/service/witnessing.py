@@ -48,9 +48,9 @@ class Witnessing:
         names = [services.name(signal.labels) for signal in signals]
         asked = {n: q for n, s in enumerate(signals) if (q := _asks(rules, s, names[n]))}
         if not asked:
-            return [(s, rules.classify(s, name)) for s, name in zip(signals, names, strict=True)]
+            return [(s, rules.classify(s, name, services)) for s, name in zip(signals, names, strict=True)]
         signals = self._told(signals, asked, now)
-        found = [(s, rules.classify(s, name)) for s, name in zip(signals, names, strict=True)]
+        found = [(s, rules.classify(s, name, services)) for s, name in zip(signals, names, strict=True)]
         return self._moved(found, asked, names, now)
 
     def news(self, now: datetime) -> list[Signal]:
@@ -113,10 +113,10 @@ class Witnessing:
 
     def _words(self, signal: Signal, name: str | None) -> Iterable[Classification]:
         """What it is by each word a witness may say."""
-        rules = self._rules()
+        rules, services = self._rules(), self._grouping().services
         for word in Word:
             details = {**signal.details, WITNESS: {"word": word.value}}
-            yield rules.classify(replace(signal, details=details), name)
+            yield rules.classify(replace(signal, details=details), name, services)
 
     def _holding(self, signal: Signal, decisions: Sequence[Classification]) -> list[str]:
         """Of these causes the keys of those in whose open incident the alert fires."""
