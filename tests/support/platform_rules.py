@@ -48,7 +48,7 @@ def fire(exporter: Exporter) -> bool:
         exporter.set("container_memory_usage_bytes", used, **labels)
         exporter.set("container_spec_memory_limit_bytes", limit, **labels)
     labels = {"name": "lianel-stock-service", "id": "/docker/x", **_CADVISOR}
-    exporter.set("container_cpu_usage_seconds_total", at * 5, **labels)
+    exporter.set("container_cpu_usage_seconds_total", at * 100, **labels)
     exporter.set("node_filesystem_avail_bytes", 5, **_NODE)
     exporter.set("node_filesystem_size_bytes", 100, **_NODE)
     for le, count in (("0.5", 1), ("2.5", 100), ("+Inf", 100)):

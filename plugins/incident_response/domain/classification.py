@@ -200,7 +200,7 @@ class Rules:
     def classify(
         self, signal: Signal, service: str | None = None, services: ServiceMap | None = None
     ) -> Classification:
-        """What the first matching rule says. `service`: what the label of this name is taken for by `services`."""
+        """What the first matching rule says. `service`: what `services` take the label of this name for."""
         # All that a rule looks at.
         evidence, naming = ground_of(signal.details, Ground.SYMPTOM), services.naming if services else 0
         word = heard(signal.source, signal.details)

@@ -55,8 +55,8 @@ class RuleEntry(Model):
     which: Which | tuple[str, ...] | None = Field(
         None,
         description="Labels that tell one thing from another of this service and cause: a list, `labels` "
-        "(all), `parts` (hosts, queues …), `nothing`. Empty: `labels` where the cause is the alert's name, else "
-        "`parts`.",
+        "(all), `parts` (hosts, queues …), `nothing`. Empty: `labels` where the cause is the alert's name, "
+        "else `parts`.",
     )
 
     @field_validator("match")
