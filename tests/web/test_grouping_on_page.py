@@ -27,6 +27,18 @@ def test_consequences_stand_apart_from_the_incidents_own_signals(house: House) -
     assert "1 signal<" in known
 
 
+def test_what_is_worked_on_by_itself_is_linked_on_both_pages(house: House) -> None:
+    """The container exited while the database was down: each page leads to the other one."""
+    cause = broken_database(house)
+    labels = {"alertname": "ContainerDown", "container": "keycloak", "service": "keycloak"}
+    exited = Signal("docker", labels, "exited with code 1", house.now, details={"evidence": "hard"})
+    number = house.services.intake.receive([exited], house.now)[0].incident
+    assert number is not None
+    assert number != cause
+    assert re.search(rf'href="[^"]*{cause}">INC-{cause}</a>', part(house, number, "linked"))
+    assert re.search(rf'href="[^"]*{number}">INC-{number}</a>', part(house, cause, "linked"))
+
+
 def test_without_consequences_nothing_is_said(house: House) -> None:
     """The section is there for what may come, and hidden."""
     number = house.open()

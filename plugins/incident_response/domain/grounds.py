@@ -1,7 +1,7 @@
-"""Grounds: what a signal stands on, hard evidence of its own or a symptom, and whom its own error names.
+"""Grounds: what a signal stands on, hard evidence or a symptom, and whom its own error names.
 
-What failed by its own witness (an exit code, a failed task, a refused connection) is paged and repaired in its own
-right; a symptom (a health check, latency) may be explained by what it depends on.
+What failed by its own witness (an exit code, a failed task, a refused connection) is paged and repaired in
+its own right; a symptom (a health check, latency) may be explained by what it depends on.
 """
 
 from __future__ import annotations
@@ -21,18 +21,20 @@ _OWN_ERROR = ("message", "exception", "caused_by", "error")  # details that hold
 _MOST = 20_000  # characters of one signal that are read
 
 _AWAY = re.compile(
-    r"refus|could not connect|cannot connect|can't connect|unable to connect|failed to connect|connection.{0,80}"
-    r"(?:failed|reset|aborted|closed|timed out|timeout)|no route to host|unreachable|timed? ?out|broken pipe"
-    r"|too many (?:clients|connections)|connection slots|no connection is left|server closed the connection"
-    r"|terminating connection|starting up|shutting down|recovery mode|name or service not known|name resolution"
+    r"refus|could not connect|cannot connect|can't connect|unable to connect|failed to connect"
+    r"|connection.{0,80}(?:failed|reset|aborted|closed|timed out|timeout)"
+    r"|no route to host|unreachable|timed? ?out|broken pipe"
+    r"|too many (?:clients|connections)|connection slots|no connection is left"
+    r"|server closed the connection|terminating connection|starting up|shutting down|recovery mode"
+    r"|name or service not known|name resolution"
     r"|could not translate host name|ECONNREFUSED|\berrno 111\b|max retries exceeded"
-    r"|\b(?:502 bad gateway|503 service unavailable|504 gateway time-?out)\b|\b(?:08[0-9A-Z]{3}|57P0[1-3]|53300)\b",
+    r"|\b(?:502 bad gateway|503 service unavailable|504 gateway time-?out)\b"
+    r"|\b(?:08[0-9]{3}|57P0[1-3]|53300)\b",
     re.IGNORECASE,
 )
-# In any language: an operational error about a host and a port, without the server's own word (FATAL: wrong password).
-_AWAY_IN_ANY_LANGUAGE = re.compile(
-    r"OperationalError(?!.*\bFATAL\b).*\bport\W{0,3}\d+", re.IGNORECASE | re.DOTALL
-)
+# In any language: an operational error about a host and a port, without the server's own word (FATAL).
+_OPERATIONAL = re.compile(r"OperationalError", re.IGNORECASE)
+_PORT = re.compile(r"\bport\W{0,3}\d+", re.IGNORECASE)
 _HOST = re.compile(
     r"""(?:server at|on socket|host(?: ?name)?|connecting to)[ =]+["'»«“]?([\w.-]+)""", re.IGNORECASE
 )
@@ -50,8 +52,8 @@ class Ground(str, Enum):
 class Account:
     """What several signals of one cause stand on together.
 
-    `told` has, for each hard one that says why, the services that it names as out of reach; an alert on a counter of
-    failures says nothing, and is no word against those that do.
+    `told` has, for each hard one that says why, the services that it names as out of reach; an alert on a
+    counter of failures says nothing, and is no word against those that do.
     """
 
     hard: bool = False
@@ -97,9 +99,13 @@ def account(
 
 def named_in(text: str, services: ServiceMap, upstreams: Collection[str]) -> frozenset[str]:
     """The services of `upstreams` which an error names as out of reach."""
-    if not upstreams or not (_AWAY.search(text) or _AWAY_IN_ANY_LANGUAGE.search(text)):
+    if not upstreams or not (_AWAY.search(text) or _is_operational(text)):
         return frozenset()
     return frozenset(name for name in upstreams if _names(text, name, services))
+
+
+def _is_operational(text: str) -> bool:
+    return bool(_OPERATIONAL.search(text) and _PORT.search(text)) and "FATAL" not in text
 
 
 def _names(text: str, name: str, services: ServiceMap) -> bool:
@@ -114,7 +120,7 @@ def _names(text: str, name: str, services: ServiceMap) -> bool:
 
 
 def _is_in(text: str, name: str) -> bool:
-    """As a word of its own: `redis` is not in `redistribute`, and `psycopg` is in `psycopg2.OperationalError`."""
+    """As a word of its own: `redis` is not in `redistribute`; `psycopg` is in `psycopg2.Error`."""
     return bool(re.search(rf"(?<![\w-]){re.escape(name)}(?:\d?(?![\w-]))", text, re.IGNORECASE))
 
 

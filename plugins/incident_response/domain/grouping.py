@@ -81,7 +81,7 @@ class Bond(str, Enum):
     """What an open incident upstream is to trouble further down."""
 
     CAUSE = "cause"  # the trouble is its consequence: kept with it, and nobody is paged
-    LINKED = "linked"  # it may be, but the trouble has evidence of its own: both are worked on, each names the other
+    LINKED = "linked"  # perhaps, but the trouble has evidence of its own: both are worked on
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Grouping:
     def quiet(
         self, found: Classification, account: Account = SYMPTOM, company: Sequence[Incident] = ()
     ) -> timedelta:
-        """How long nobody is told of a new incident. P1 waits for nothing, nor does what no cause can explain.
+        """How long nobody is told of a new incident. P1 waits for nothing, nor what no cause explains.
 
         `company` opened within the last minute: what comes after them may be one of a storm, and is no worse.
         """

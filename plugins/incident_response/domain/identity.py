@@ -1,7 +1,7 @@
 """Identity: which labels tell one thing from another of the same service and cause.
 
-Two hosts, two queues, two rules of Grafana without data are two incidents; two replicas that tell of the same thing, and
-the same thing told by another source, are one.
+Two hosts, two queues, two rules of Grafana without data are two incidents; two replicas that tell of the same
+thing, and the same thing told by another source, are one.
 """
 
 from __future__ import annotations
@@ -65,9 +65,10 @@ _PODS = ("pod", "pod_name", "exported_pod", "kubernetes_pod_name")
 _CONTAINERS = ("container", "container_name", "name")
 # The parts of a service of which each can be in trouble by itself.
 _PARTS = (
-    *_HOSTS, *_PODS, *_CONTAINERS, "namespace", "cluster", "datacenter", "region", "environment", "env", "tenant",
-    "mountpoint", "device", "interface", "volume", "queue", "topic", "partition", "consumergroup", "vhost",
-    "table", "schema", "datname", "path", "domain", "rulename", "datasource_uid", "ref_id", "grafana_folder",
+    *_HOSTS, *_PODS, *_CONTAINERS, "namespace", "cluster", "datacenter", "region", "environment", "env",
+    "tenant", "mountpoint", "device", "interface", "volume", "queue", "topic", "partition", "consumergroup",
+    "vhost", "table", "schema", "datname", "path", "domain", "rulename", "datasource_uid", "ref_id",
+    "grafana_folder",
 )  # fmt: skip
 
 _PORT = re.compile(r"(?<=[^:/]):\d{1,5}$")
@@ -91,7 +92,7 @@ def parts_of(
     said: Collection[str],
     services: ServiceMap | None,
 ) -> tuple[tuple[str, str], ...]:
-    """The (label, value) pairs beside service and cause, sorted. `said` are labels that these have taken up."""
+    """The (label, value) pairs beside service and cause, sorted. `said` are labels these are made of."""
     if wanted is Which.NOTHING:
         return ()
     known = services is not None and services.service(service) is not None

@@ -254,6 +254,14 @@ def test_a_consequence_is_followed_to_its_open_incident(store: Store):
         assert tx.followed(["a", "b", "c", "d", "none"]) == {"a": 1}
 
 
+def test_a_signal_is_held_by_the_latest_open_incident_that_has_it_as_its_own(store: Store):
+    """Not as a consequence, and not by what is over."""
+    opened(store, incident(1), resolved(2), incident(3))
+    record(store, sighting(1, "a"), sighting(3, "a"), sighting(2, "b"), follows(1, "c"), sighting(1, "d"))
+    with store.transaction() as tx:
+        assert tx.holding(["a", "b", "c", "d", "none"]) == {"a": 3, "d": 1}
+
+
 def test_consequences_are_no_signs_of_their_incident(store: Store):
     """Whether it is over is said by its own signals, and what was seen before is seen again after it."""
     opened(store, incident(1))

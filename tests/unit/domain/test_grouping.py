@@ -103,7 +103,7 @@ def told(*names: str) -> Account:
 
 
 def test_hard_evidence_is_explained_only_by_what_its_own_error_names() -> None:
-    """A task that says that the database refuses connections; not one that says something else, or nothing."""
+    """A task that says that the database refuses connections; not one with another error, or none."""
     open_ = [incident(1, "db")]
     assert cause(found("api"), open_, told("db")).number == 1
     for account in (told(), told("identity"), Account(True), Account(True, (frozenset(["db"]), frozenset()))):
@@ -235,7 +235,8 @@ def test_what_opens_just_after_others_waits_unless_it_is_worse() -> None:
     one = [incident(1, "web", Severity.P3)]
     assert GROUPING.quiet(found("web", Severity.P3), company=one) == GROUPING.wait
     assert GROUPING.quiet(found("web", Severity.P2), company=one) == timedelta()
-    assert GROUPING.quiet(found("web", Severity.P1), company=[incident(1, "web", Severity.P1)]) == timedelta()
+    worst = [incident(1, "web", Severity.P1)]
+    assert GROUPING.quiet(found("web", Severity.P1), company=worst) == timedelta()
 
 
 # ------------------------------------------------------------------------------------------- umbrellas

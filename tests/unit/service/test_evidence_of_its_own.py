@@ -1,4 +1,4 @@
-"""What failed by its own witness is worked on by itself; only what names the open cause is its consequence."""
+"""What failed by its own witness is worked on by itself; only what names the cause is its consequence."""
 
 from __future__ import annotations
 
@@ -92,9 +92,7 @@ def test_a_task_that_does_not_name_the_database_is_repaired_by_itself(house: Hou
     "details",
     [
         {"message": UNREACHED},
-        {
-            "message": 'connection to server at "127.0.0.1", port 5432 failed: FATAL:  sorry, too many clients already'
-        },
+        {"message": 'connection to server at "127.0.0.1", port 5432 failed: FATAL: too many clients'},
         {
             "exception": "AirflowException",
             "message": "load failed",
@@ -102,8 +100,8 @@ def test_a_task_that_does_not_name_the_database_is_repaired_by_itself(house: Hou
         },
         {
             "exception": "OperationalError",
-            "message": "Verbindung zum Server auf »172.18.0.1«, Port 5432 fehlgeschlagen: Verbindungsaufbau abgelehnt "
-            "(psycopg2.OperationalError)",
+            "message": "Verbindung zum Server auf »172.18.0.1«, Port 5432 fehlgeschlagen: "
+            "Verbindungsaufbau abgelehnt (psycopg2.OperationalError)",
         },
     ],
 )

@@ -57,9 +57,9 @@ class Causes(Signals):
     def holding(self, fingerprints: Collection[str]) -> Mapping[str, int]:
         found: dict[str, int] = {}
         for s in self._state.signals.values():
-            if s.fingerprint in fingerprints and s.role is Role.OWN:
-                if self._state.incidents[s.incident].status.is_open:
-                    found[s.fingerprint] = max(s.incident, found.get(s.fingerprint, 0))
+            is_own = s.fingerprint in fingerprints and s.role is Role.OWN
+            if is_own and self._state.incidents[s.incident].status.is_open:
+                found[s.fingerprint] = max(s.incident, found.get(s.fingerprint, 0))
         return found
 
     def merged(self, dedup_keys: Collection[str]) -> Mapping[str, tuple[int, str]]:

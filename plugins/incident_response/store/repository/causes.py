@@ -38,7 +38,8 @@ _FOLLOWED = (
     f"AND incident IN (SELECT number FROM {{s}}incidents WHERE {OPEN})"
 )
 _HOLDING = (
-    "SELECT fingerprint, max(incident) FROM {s}signals WHERE fingerprint {among:fingerprints} AND role = 'own' "
+    "SELECT fingerprint, max(incident) FROM {s}signals "
+    "WHERE fingerprint {among:fingerprints} AND role = 'own' "
     f"AND incident IN (SELECT number FROM {{s}}incidents WHERE {OPEN}) GROUP BY fingerprint"
 )
 # What took over may have been taken over itself. Of one key the latest incident says where it is now.
