@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from .classification import Classification
+from .classification import Classification, is_about_rule
 from .exercises import is_exercise
 from .grounds import SYMPTOM, Account, Ground, account
 from .identity import DEDUP_VERSION
@@ -159,8 +159,12 @@ class Grouping:
         now: datetime,
         followed: Collection[int] = (),
     ) -> Tie | None:
-        # A P4 is a remark, often about a rule that is wrong: it explains nothing.
-        above = [i for i in open_ if i.service in upstreams and i.severity is not Severity.P4]
+        # A P4 is a remark, and what is about a rule, is no trouble of the thing: they explain nothing.
+        above = [
+            i
+            for i in open_
+            if i.service in upstreams and i.severity is not Severity.P4 and not is_about_rule(i.dedup_key)
+        ]
         causes = [
             incident
             for incident in above

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, ConfigDict, StringConstraints
 from incident_response.domain.keys import bounded
 from incident_response.domain.ports import Store
 from incident_response.domain.records import Integration
+from incident_response.domain.severities import Scenario
 from incident_response.domain.signals import Signal
 
 from .fields import Form, Moment, Texts, fill, happened, line, told
@@ -41,6 +42,7 @@ class Plain(Form):
     title: str = ""
     summary: str = ""
     severity: Annotated[str, AfterValidator(_severity)] | None = None
+    scenario: Scenario | None = None
     service: Stripped = ""
     status: Literal["firing", "resolved"] = "firing"
     key: Stripped = ""
@@ -66,6 +68,7 @@ def signals(document: Any, by: Integration, store: Store, now: datetime) -> list
         INTEGRATION: by.name,
         KEY: key,
     }
+    own |= {"scenario": sent.scenario.value} if sent.scenario else {}
     return [
         Signal(
             source=by.kind.source,
