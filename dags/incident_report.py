@@ -11,7 +11,7 @@ from airflow.sdk import DAG, Param, get_current_context, task
 
 from incident_response import bootstrap
 from incident_response.domain.person_reports import person_report
-from incident_response.domain.severities import Severity
+from incident_response.domain.severities import Scenario, Severity
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,13 @@ with DAG(
                 "P4": "P4 low: minor issue",
             },
         ),
+        "scenario": Param(
+            "other",
+            enum=[scenario.value for scenario in Scenario],
+            title="Kind of trouble",
+            description="A security breach is paged as P1 to Level 4 at once.",
+            values_display={scenario.value: scenario.words for scenario in Scenario},
+        ),
         "service": Param("", type="string", maxLength=100, title="Affected system"),
         "description": Param(
             "", type="string", format="multiline", maxLength=20000, title="What is known so far"
@@ -57,6 +64,7 @@ with DAG(
             by=str(getattr(run, "triggering_user_name", None) or "Airflow UI"),
             now=now,
             key=run.run_id,  # a retry of this task is the same report
+            scenario=Scenario(form["scenario"]),
         )
         receipt = bootstrap.services().intake.receive([signal], now)[0]
         log.info("INC-%s: %s", receipt.incident, receipt.reason.value)

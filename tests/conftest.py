@@ -87,20 +87,26 @@ def airflow(request: pytest.FixtureRequest, airflow_pool: AirflowPool) -> Iterat
         airflow_pool.stop()  # whatever it broke is not the next test's affair
 
 
+def starts_airflow(item: pytest.Item) -> bool:
+    """By its marker, or because its module has an Airflow of its own."""
+    module = getattr(item, "module", None)
+    own = getattr(module, "Airflow", None) is Airflow or hasattr(module, "deploy")
+    return own or item.get_closest_marker("airflow") is not None
+
+
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test of real components runs once more when it failed: four servers on two cores starve at times.
+    """A test that starts a whole Airflow runs once more when it failed: four servers on two cores starve.
 
-    What fails twice is red, and what needed its second try is named at the end of the run. Tests that share a
-    running Airflow come one after the other, wherever they are written.
+    What fails twice is red, and what needed its second try is named at the end of the run. Everything else, a
+    race in the store above all, is red at once. Tests that share a running Airflow come one after the other,
+    wherever they are written.
     """
     for item in items:
-        if any(item.get_closest_marker(name) for name in ("airflow", "browser", "integration")):
+        if starts_airflow(item):
             item.add_marker(pytest.mark.flaky(reruns=1))
-        module = getattr(item, "module", None)
-        own = item.get_closest_marker("celery")  # it has an environment, and a job, of its own
-        if not own and (getattr(module, "Airflow", None) is Airflow or hasattr(module, "deploy")):
-            item.add_marker(pytest.mark.whole_airflow)
+            if not item.get_closest_marker("celery"):  # it has an environment, and a job, of its own
+                item.add_marker(pytest.mark.whole_airflow)
     first: dict[str, int] = {}
     place = {item: number for number, item in enumerate(items)}
     for item in items:

@@ -13,6 +13,7 @@ import httpx
 
 from .domain.connections import Connection
 from .domain.errors import AirflowRefused, AirflowUnavailable
+from .http_until import bounded, within
 
 _API = "/api/v2"
 
@@ -68,11 +69,12 @@ class AirflowApi:
     def _send(self, method: str, path: str, token: str, **arguments: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         whole = path if path.startswith(("/auth/", "/ui/")) else _API + path
-        return self._http().request(method, whole, headers=headers, **arguments)
+        with within(self._timeout):
+            return self._http().request(method, whole, headers=headers, **arguments)
 
     def _http(self) -> httpx.Client:
         if self._client is None:
-            self._client = httpx.Client(base_url=self._connection().url, timeout=self._timeout)
+            self._client = bounded(httpx.Client(base_url=self._connection().url, timeout=self._timeout))
         return self._client
 
     def _connection(self) -> Connection:
@@ -88,9 +90,10 @@ class AirflowApi:
         with self._lock:
             if self._token is None:
                 found = self._connection()
-                answer = self._http().post(
-                    "/auth/token", json={"username": found.login, "password": found.password}
-                )
+                with within(self._timeout):
+                    answer = self._http().post(
+                        "/auth/token", json={"username": found.login, "password": found.password}
+                    )
                 if answer.status_code >= 500:
                     raise AirflowUnavailable(f"login at Airflow's REST API: HTTP {answer.status_code}")
                 if answer.status_code >= 400:

@@ -24,7 +24,7 @@ from .domain.connections import Connection
 from .domain.errors import PolicyError
 from .domain.evidence import EvidenceStore
 from .domain.health import Finding
-from .domain.ports import Store
+from .domain.ports import Store, Witnesses
 from .domain.runbooks import resolved
 from .domain.times import UTC
 from .evidence_folder import EvidenceFolder, Nowhere
@@ -46,6 +46,7 @@ from .service.remediation import Remediations
 from .service.review import Review
 from .service.running import Running
 from .service.topology import Topology
+from .service.witnessing import Nobody
 from .settings import Settings
 from .spool import FileSpool
 from .store.sql_store import SqlStore
@@ -117,6 +118,7 @@ def build(
     connection: Callable[[str], Connection | None],
     store: Store | None = None,
     shelf: EvidenceStore | None = None,
+    witnesses: Witnesses | None = None,
 ) -> Services:
     """All services for these settings."""
     store = store or make_store(settings)
@@ -129,8 +131,9 @@ def build(
     mail = Email(lambda: connection(settings.smtp_conn_id))
     channels = {channel.name: channel for channel in (Console(), mail)}
     grouping = Topology(library.grouping, store).current
-    intake = Intake(store, library.rules, policies, grouping, library.windows)
     detectors = Detectors(library.sources, connection, airflow, settings)
+    witnesses = witnesses or detectors.witnesses(lambda: grouping().services)
+    intake = Intake(store, library.rules, policies, grouping, library.windows, witnesses)
     remediations = Remediations(
         store, policies, library.runbook, intake.muting, library.limits, kill_variable
     )
@@ -242,7 +245,7 @@ def replay(number: int) -> Replayed:
     from .store.memory import MemoryStore
 
     there = services()
-    here = build(there.settings, configuration.connection, MemoryStore(), Nowhere())
+    here = build(there.settings, configuration.connection, MemoryStore(), Nowhere(), Nobody())
     stage = replaying.Stage(here.store, here.intake, here.remediations, here.running)
     return replaying.replay(there.store, number, stage, now())
 

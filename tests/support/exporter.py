@@ -29,7 +29,7 @@ class Exporter:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = int(self._server.server_address[1])
 
-    def set(self, name: str, value: float, **labels: str) -> None:
+    def set(self, name: str, value: float, /, **labels: str) -> None:
         """`set("up", 0, service="api")`."""
         inside = ",".join(f"{label}={json.dumps(text)}" for label, text in labels.items())
         self._values[f"{name}{{{inside}}}" if inside else name] = value

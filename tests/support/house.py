@@ -9,7 +9,7 @@ from typing import Any
 
 from incident_response.domain.errors import DeliveryFailed, EvidenceUnavailable
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Message, Observation
+from incident_response.domain.ports import Message, Observation, Witnesses
 from incident_response.domain.records import Parcel
 from incident_response.domain.runbooks import Runbook
 from incident_response.domain.signals import Signal
@@ -122,7 +122,7 @@ class House:
     `files` spares many houses the reading of include/, which takes longer than all else.
     """
 
-    def __init__(self, files: Library | None = None) -> None:
+    def __init__(self, files: Library | None = None, witnesses: Witnesses | None = None) -> None:
         self.now = START
         self.store = MemoryStore()
         self.library = files or library()
@@ -132,7 +132,12 @@ class House:
             INCLUDE / "templates", lambda: "Europe/Stockholm", "https://airflow.test/incidents"
         )
         self.intake = Intake(
-            self.store, self.library.rules, self.policies, self.library.grouping, self.library.windows
+            self.store,
+            self.library.rules,
+            self.policies,
+            self.library.grouping,
+            self.library.windows,
+            witnesses,
         )
         self.lifecycle = Lifecycle(self.store, self.policies)
         self.books: dict[str, Runbook] = {}  # of a test, before those of the files

@@ -41,7 +41,7 @@ def test_the_services_that_are_shown_depend_as_it_is_told() -> None:
     services = grouping(ServicesFile.model_validate(yaml.safe_load(BLOCKS[0]))).services
     assert services.upstreams("fact_electricity_timeseries") == {"entsoe_ingestion", "energy_db"}
     assert services.name({"instance": "db.example.com:5432"}) == "energy_db"
-    assert services.name({"instance": "nobody:1"}) == "nobody:1"
+    assert services.name({"instance": "nobody:1"}) == "nobody"
 
 
 def test_the_umbrellas_that_are_shown_are_the_shipped_ones() -> None:

@@ -6,7 +6,7 @@ import argparse
 
 from incident_response import bootstrap
 from incident_response.domain.person_reports import person_report
-from incident_response.domain.severities import Severity
+from incident_response.domain.severities import Scenario, Severity
 
 from .reading import Commands
 
@@ -18,6 +18,14 @@ def add_to(commands: Commands) -> None:
     report.add_argument(
         "--severity", type=Severity, choices=list(Severity), metavar="P1…P4", default=Severity.P3
     )
+    report.add_argument(
+        "--scenario",
+        type=Scenario,
+        choices=list(Scenario),
+        metavar="KIND",
+        default=Scenario.OTHER,
+        help=f"the kind of trouble: {', '.join(one.value for one in Scenario)}",
+    )
     report.add_argument("--service", default="unknown", help="the affected system")
     report.add_argument("--description", default="", help="what is known so far")
     report.add_argument("--by", default="command line", help="who reports it")
@@ -28,7 +36,13 @@ def add_to(commands: Commands) -> None:
 def _report(options: argparse.Namespace) -> int:
     now = bootstrap.now()
     signal = person_report(
-        options.title, options.severity, options.service, options.description, options.by, now
+        options.title,
+        options.severity,
+        options.service,
+        options.description,
+        options.by,
+        now,
+        scenario=options.scenario,
     )
     receipt = bootstrap.services().intake.receive([signal], now)[0]
     if receipt.incident is None:

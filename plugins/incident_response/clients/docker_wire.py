@@ -51,7 +51,7 @@ class Reply:
 class Wire:
     """Sends requests, none of them twice by itself, and none by the proxies of the environment.
 
-    The time of a request bounds each of its steps. Raises what `failures` lists.
+    The time of a request bounds all of it, the reading of its answer, too. Raises what `failures` lists.
     """
 
     def __init__(self, name: str, connection: Connection, where: str) -> None:
@@ -74,7 +74,9 @@ class Wire:
         except httpx.InvalidURL:
             raise _no_address(name, self.url) from None
         login, password = credentials_of(connection, url.username, url.password)
-        self._client = httpx.Client(
+        from incident_response.http_until import bounded  # with httpx, when it is used
+
+        made = httpx.Client(
             base_url=url.copy_with(userinfo=b""),  # it may be logged with each request
             auth=httpx.BasicAuth(login, password) if login else None,
             headers=_HEADERS,
@@ -86,14 +88,17 @@ class Wire:
                 limits=httpx.Limits(max_connections=_CONNECTIONS),
             ),
         )
+        self._client = bounded(made)
 
     @contextlib.contextmanager
     def open(
         self, method: str, path: str, params: Mapping[str, str] | None, content: Any, seconds: float
     ) -> Iterator[Reply]:
         """The answer, whatever its status. `content` is sent as JSON, None: nothing."""
+        from incident_response.http_until import within
+
         sent = self._client.stream(method, path, params=params, json=content, timeout=seconds)
-        with sent as response:
+        with within(seconds), sent as response:
             yield Reply(response)
 
     def close(self) -> None:

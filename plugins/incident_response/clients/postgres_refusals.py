@@ -1,8 +1,13 @@
-"""Why PostgreSQL gave no answer, read from the message: a failed connection has no SQLSTATE in libpq."""
+"""Why PostgreSQL gave no answer: by its SQLSTATE, which is the same in every language.
+
+Texts are read only where there is none: of the driver, and of poolers, which speak English alone.
+"""
 
 from __future__ import annotations
 
+import errno
 import re
+import socket
 from dataclasses import dataclass
 
 from incident_response.domain.redaction import MASK, one_line
@@ -21,6 +26,22 @@ class Refusal:
         """SQLSTATE 53300: the server answers, and has no connection left."""
         return self.reason == "exhausted"
 
+
+CUT = "08006"  # connection_failure
+_CODES = {
+    "53300": "exhausted",
+    "28P01": "login", "28000": "login", "42501": "login",
+    "3D000": "no database", "55000": "no database",
+    "57P03": "starting",
+    "57P01": "stopping", "57P02": "stopping", "57P04": "stopping",
+    "57014": "timeout", "55P03": "timeout", "25P03": "timeout",
+    "08003": "cut", CUT: "cut", "57P05": "cut",
+}  # fmt: skip
+_ERRORS = {
+    errno.ECONNREFUSED: "refused", errno.ENOENT: "refused",
+    errno.EHOSTUNREACH: "unreachable", errno.ENETUNREACH: "unreachable", errno.EHOSTDOWN: "unreachable",
+    errno.ECONNRESET: "cut", errno.EPIPE: "cut", errno.ETIMEDOUT: "timeout",
+}  # fmt: skip
 
 # The first that matches. `exhausted` is SQLSTATE 53300 and what PgBouncer says of its own limit.
 _REASONS = (
@@ -48,13 +69,32 @@ _REASONS = (
 )  # fmt: skip
 
 
-def refusal(message: str, secret: str = "") -> Refusal:
-    """What the driver's message means; `secret` is never repeated."""
+_WORDS = {reason: words for reason, words, _ in _REASONS}
+
+
+def refusal(message: str, secret: str = "", code: str | None = None, error: OSError | None = None) -> Refusal:
+    """What the driver's message means; `secret` is never repeated.
+
+    `code` is an SQLSTATE, `error` one of the network: they decide where they are known.
+    """
     lines = [re.split(r" failed: ", line)[-1].strip() for line in message.splitlines() if line.strip()]
     # With several addresses behind one name, what a server said counts more than that another was not there.
     said = next((line for line in lines if re.match(r"[A-Z]+: ", line)), lines[0] if lines else message)
     shown = one_line(said.replace(secret, MASK) if len(secret) > 3 else said, 200)
+    if (known := _CODES.get(code or "") or (_of_network(error) if error else "")) and (
+        # One code for both: the server says `cannot connect now` while it starts and while it stops.
+        code != "57P03" or not re.search(r"shutting down", said, re.I)
+    ):
+        return Refusal(known, _WORDS[known], shown)
     for reason, words, pattern in _REASONS:
         if re.search(pattern, said, re.I):
             return Refusal(reason, words, shown)
     return Refusal("other", "it does not answer", shown)
+
+
+def _of_network(error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return "unknown host"
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    return _ERRORS.get(error.errno or 0, "cut" if isinstance(error, ConnectionResetError) else "")

@@ -16,8 +16,8 @@ from incident_response.domain.connections import Connection
 from incident_response.domain.errors import IncidentResponseError, NotConfigured, SourceUnavailable
 from incident_response.domain.redaction import one_line
 
-from . import libpq
-from .postgres_refusals import Refusal, refusal
+from . import libpq, postgres_wire
+from .postgres_refusals import CUT, Refusal, refusal
 
 if TYPE_CHECKING:
     from psycopg2.sql import Composable
@@ -61,7 +61,7 @@ class Session:
                 self._link.close()
                 raise
         except psycopg2.Error as error:
-            raise self._silent(error) from None
+            raise self._refused(error, connection) from None
 
     @property
     def left(self) -> float:
@@ -135,8 +135,19 @@ class Session:
         self._link.close()
         raise NoAnswer(refusal(f"no answer within {self._seconds:g} s"))
 
+    def _refused(self, error: Exception, connection: Connection) -> NoAnswer:
+        """The driver has no code of a failed connection: the server is asked once more, for its code."""
+        heard = postgres_wire.hear(connection, min(self.left, self._seconds / 2))
+        if heard is None:
+            return NoAnswer(refusal(str(error), self._secret))
+        text = heard.message or str(error)
+        return NoAnswer(refusal(text, self._secret, heard.code, heard.error))
+
     def _silent(self, error: Exception) -> NoAnswer:
-        return NoAnswer(refusal(str(error), self._secret))
+        why = refusal(str(error), self._secret, getattr(error, "pgcode", None))
+        if why.reason == "other" and self._link.closed:
+            why = refusal(str(error), self._secret, CUT)  # the driver has lost the code with the connection
+        return NoAnswer(why)
 
 
 def database_of(connection: Connection) -> str:

@@ -30,6 +30,18 @@ class _Alerts(BaseModel):
     alerts: list[Alert]
 
 
+class _Rules(BaseModel):
+    class Group(BaseModel):
+        class Rule(BaseModel):
+            name: str
+            query: str
+            type: str = "alerting"
+
+        rules: list[Rule] = []
+
+    groups: list[Group]
+
+
 class _Vector(BaseModel):
     class Series(BaseModel):
         metric: dict[str, str] = {}
@@ -83,6 +95,12 @@ class PrometheusApi:
         """Pending and firing alerts."""
         data, partial = self._get("/api/v1/alerts", {}, seconds)
         return self._shaped(_Alerts, data, "/api/v1/alerts").alerts, partial
+
+    def alerting_rules(self, seconds: float) -> list[tuple[str, str]]:
+        """Name and expression of each alerting rule."""
+        data, _ = self._get("/api/v1/rules", {"type": "alert"}, seconds)
+        groups = self._shaped(_Rules, data, "/api/v1/rules").groups
+        return [(one.name, one.query) for group in groups for one in group.rules if one.type == "alerting"]
 
     def query(self, expression: str, seconds: float) -> tuple[list[Series], bool]:
         """The value of an expression now, by the clock of Prometheus; a scalar is a series without labels."""

@@ -11,6 +11,7 @@ import httpx
 
 from incident_response.domain.connections import Connection
 from incident_response.domain.redaction import one_line
+from incident_response.http_until import bounded, within
 
 _MOST_BYTES = 10_000_000
 _REMEDY = {
@@ -41,7 +42,7 @@ class LokiApi:
             headers["Authorization"] = f"Bearer {token}"
         login = (found.login, found.password) if found.login and not token else None
         try:
-            self._client = httpx.Client(base_url=found.url, headers=headers, auth=login)
+            self._client = bounded(httpx.Client(base_url=found.url, headers=headers, auth=login))
         except (httpx.InvalidURL, ValueError):
             raise Unanswered("no request can be made of its connection; check host and token") from None
 
@@ -61,9 +62,8 @@ class LokiApi:
         if not self.left:
             raise Unanswered("there was no time left to ask; raise time_limit or ask for less")
         try:
-            with self._client.stream(
-                "GET", f"/loki/api/v1/{path}", params=dict(params), timeout=self.left
-            ) as answer:
+            asked = self._client.stream("GET", f"/loki/api/v1/{path}", params=dict(params), timeout=self.left)
+            with within(self.left), asked as answer:
                 return self._data(answer, self._read(answer))
         except httpx.TimeoutException:
             raise Unanswered("it did not answer in time; raise time_limit or narrow the query") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from .base import Look, SourceDetector
 from .parts import Part, look_at
 from .prometheus_alerts import AlertsPart
 from .prometheus_query import QueryPart
+from .prometheus_rules import rules_known
 
 
 class PrometheusDetector(SourceDetector[PrometheusSource]):
@@ -28,4 +30,9 @@ class PrometheusDetector(SourceDetector[PrometheusSource]):
             api = PrometheusApi(http, self.name)
             parts: list[Part] = [AlertsPart(api, source)] if source.alerts else []
             parts += [QueryPart(api, source, query) for query in source.queries]
-            return look_at(parts, self.name, self.kind, memory, now, http)
+            look = look_at(parts, self.name, self.kind, memory, now, http)
+            if not source.alerts:
+                return look
+            # No part of the look: it neither fires nor fails.
+            known = rules_known(api, memory.get("rules", {}).get("own", {}), http.left, now)
+            return replace(look, memory={**look.memory, "rules": {"own": known}})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,9 @@ from incident_response.sources.prometheus import PrometheusSource
 from .alert_signal import alert_signal
 from .external_labels import external_labels
 from .parts import Found
+
+_MOST = 500  # alerts of which it is remembered that they have always fired
+VALUE = "__value__"  # stands for the value of an alert where labels are matched
 
 
 class AlertsPart:
@@ -42,7 +45,7 @@ class AlertsPart:
             # As Prometheus does it: an external label never replaces one of the alert.
             labels = {**added, **alert.labels}
             labels = {name: text for name, text in labels.items() if text}
-            if matches_any(self._source.ignore, labels):
+            if matches_any(self._source.ignore, {**labels, VALUE: alert.value}):
                 continue
             if alert.state == "firing":
                 firing.append(self._signal(alert, labels, now))
@@ -51,7 +54,8 @@ class AlertsPart:
         missing = was - pending - {signal.fingerprint for signal in firing}
         if missing and not partial:
             partial = self._just_started(seconds, now)
-        return Found(firing, frozenset(pending), partial, {"external": kept})
+        own = {"external": kept, **_always(memory, firing, now, whole=not partial)}
+        return Found(firing, frozenset(pending), partial, own)
 
     def _signal(self, alert: Alert, labels: Mapping[str, str], now: datetime) -> Signal:
         active_at = alert.activeAt
@@ -73,3 +77,16 @@ class AlertsPart:
             return now - self._api.started_at(seconds) < self._source.settle
         except SourceUnavailable:
             return False  # other products do not say
+
+
+def _always(
+    memory: Mapping[str, Any], firing: Sequence[Signal], now: datetime, *, whole: bool
+) -> Mapping[str, Any]:
+    """When we first looked, and by fingerprint the names of the alerts that fired at each look since then."""
+    names = {signal.fingerprint: signal.name for signal in firing[:_MOST]}
+    if "first_look_at" not in memory:
+        return {"first_look_at": now.isoformat(), "always": names}
+    always = memory["always"]
+    if whole:
+        always = {print_: name for print_, name in always.items() if print_ in names}
+    return {"first_look_at": memory["first_look_at"], "always": always}

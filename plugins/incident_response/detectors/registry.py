@@ -9,8 +9,9 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from incident_response.domain.connections import Connection
-from incident_response.domain.ports import AirflowRest, Detector
+from incident_response.domain.ports import AirflowRest, Detector, Witnesses
 from incident_response.domain.records import Sighting
+from incident_response.domain.services import ServiceMap
 
 if TYPE_CHECKING:
     from incident_response.sources.base import Source
@@ -81,6 +82,13 @@ class Detectors:
         from .lookout import Lookout
 
         return Lookout(self._sources, World(self.make, self._find), self._airflow)
+
+    def witnesses(self, services: Callable[[], ServiceMap]) -> Witnesses:
+        """Those that see things themselves, to be asked out of turn."""
+        from .again import World
+        from .eyewitnesses import Eyewitnesses
+
+        return Eyewitnesses(self._sources, World(self.make, self._find), self._airflow, services)
 
     def make(self, source: Source) -> Detector:
         """A detector for this very source, for one look."""

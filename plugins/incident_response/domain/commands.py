@@ -43,7 +43,9 @@ def open_incident(
     """
     targets = policy.targets[found.severity]
     # The grace before the first page exists for a repair; without a runbook there is nothing to wait for.
-    page_at = policy.due(now, targets.page_after) if found.runbook and found.level == 1 else now
+    # What is minor never pages at once.
+    patient = (found.runbook and found.level == 1) or found.severity is Severity.P4
+    page_at = policy.due(now, targets.page_after) if patient else now
     page_at = max(page_at, now + quiet)
     incident = Incident(
         number=number,

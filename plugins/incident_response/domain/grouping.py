@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from .classification import DEDUP_VERSION, Classification
+from .classification import DEDUP_VERSION, Classification, is_about_rule
 from .exercises import is_exercise
 from .incidents import Incident, Status
 from .services import ServiceMap
@@ -93,6 +93,7 @@ class Grouping:
             incident
             for incident in open_
             if incident.service in upstreams
+            and not is_about_rule(incident.dedup_key)
             and _is_working(incident)
             and not severity.worse_than(incident.severity)
         ]

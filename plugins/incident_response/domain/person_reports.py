@@ -5,14 +5,21 @@ from __future__ import annotations
 from datetime import datetime
 
 from .errors import BadInput
-from .severities import Severity
+from .severities import Scenario, Severity
 from .signals import Signal
 
 
 def person_report(
-    title: str, severity: Severity, service: str, description: str, by: str, now: datetime, key: str = ""
+    title: str,
+    severity: Severity,
+    service: str,
+    description: str,
+    by: str,
+    now: datetime,
+    key: str = "",
+    scenario: Scenario = Scenario.OTHER,
 ) -> Signal:
-    """The signal of one report.
+    """The signal of one report. `scenario` is the kind of trouble, as far as the person knows it.
 
     `key` identifies it, so that a form sent twice is one report (default: its time).
     """
@@ -24,6 +31,7 @@ def person_report(
     if len(description) > 20_000:
         raise BadInput(f"description: has {len(description)} characters, 20000 are kept")
     report = key or f"{by} {now.isoformat()}"
+    kind = {} if scenario is Scenario.OTHER else {"scenario": scenario.value}
     return Signal(
         source="person",
         labels={
@@ -31,6 +39,7 @@ def person_report(
             "severity": severity.value,
             "service": service.strip()[:100] or "unknown",
             "report": report,
+            **kind,
         },
         summary=title,
         occurred_at=now,

@@ -14,6 +14,7 @@ from .records import Parcel
 from .signals import Signal
 from .timeline import TimelineEvent
 from .transactions import Transaction
+from .witnesses import Witnessed
 
 
 class Store(Protocol):
@@ -85,6 +86,16 @@ class Detector(Protocol):
 
     def poll(self, cursor: Mapping[str, Any], now: datetime) -> Observation:
         """Look once, bounded in time. Raises any IncidentResponseError when the system does not answer."""
+
+
+class Witnesses(Protocol):
+    """Who can say directly how a service is."""
+
+    def ask(self, services: Sequence[str], now: datetime) -> Mapping[str, Witnessed]:
+        """By service what they say, within a few seconds; of whom nobody knows anything may be left out.
+
+        Raises nothing: a witness that is away says nothing.
+        """
 
 
 class Runs(Protocol):

@@ -2,18 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 # The labels in which monitoring systems name what they speak of, the most telling first.
-NAMING = ("service", "container", "container_name", "name", "instance", "target", "database", "job")
+NAMING = (
+    "service",
+    "container",
+    "container_name",
+    "name",
+    "datname",
+    "instance",
+    "target",
+    "database",
+    "job",
+)
 CALLED = (*NAMING, "dag_id")
+_ADDRESSES = ("instance", "target", "job")  # where it was asked: the thing, or only what exports for it
+_PORT = re.compile(r"(?<=[^:]):\d{1,5}$")
+_EXPORTER = re.compile(r"(?:[-_.](?:prometheus|metrics))?[-_.]exporter$|^exporter$")
+_LOOPBACK = re.compile(r"(?:localhost|127(?:\.\d+){3}|\[?::1\]?)(?::\d+)?")
 
 
 def called(labels: Mapping[str, str]) -> str | None:
     """What labels call the thing they speak of, before any map; None when they name nothing."""
     return next((value for label in CALLED if (value := labels.get(label))), None)
+
+
+def _spelled(value: str, *, address: bool) -> Iterator[str]:
+    """How the map may know it: as it stands, without its port, without the exporter; the last is its name."""
+    yield value
+    bare = value.partition("://")[2].partition("/")[0] if "://" in value and address else value
+    without = _PORT.sub("", bare)
+    if without != value:
+        yield bare
+        yield without
+    if address:
+        if (thing := _EXPORTER.sub("", without)) and thing != without:
+            yield thing
+        elif _LOOPBACK.fullmatch(bare):
+            yield bare  # its port is all that tells it from others
+    elif without != value:
+        yield value  # only an address is called without its port
 
 
 @dataclass(frozen=True)
@@ -59,13 +91,34 @@ class ServiceMap:
         return ServiceMap(self._services, edges)
 
     def name(self, labels: Mapping[str, str]) -> str | None:
-        """The service that labels speak of: a known one, else what they call it; None when nothing does."""
-        called = [value for label in NAMING if (value := labels.get(label))]
-        for value in called:
-            known = self._names.get(value) or self._names.get(value.rpartition(":")[0])
-            if known is not None:
-                return known
-        return called[0] if called else None
+        """The service that labels speak of: a known one, else what they call it; None when nothing does.
+
+        The port of an `instance` and the exporter that stands before a thing are not the thing:
+        `node-exporter:9100` is `node`, by its alias the host. An exporter, or an address of this very
+        machine, counts only when nothing else is named.
+        """
+        named, weak = list[tuple[str, ...]](), list[tuple[str, ...]]()
+        for label in NAMING:
+            if value := labels.get(label):
+                address = label in _ADDRESSES
+                spelled = tuple(_spelled(value, address=address))
+                far = address and (_LOOPBACK.fullmatch(value) or _EXPORTER.search(_PORT.sub("", value)))
+                (weak if far else named).append(spelled)
+        for spelling in (named, weak):
+            for spelled in spelling:
+                for one in spelled:
+                    if (known := self._names.get(one)) is not None:
+                        return known
+            # Of addresses of this machine and names of exporters a name tells more.
+            spelling.sort(key=lambda spelled: bool(_LOOPBACK.fullmatch(spelled[0])))
+            if spelling:
+                return spelling[0][-1]
+        return None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Of all services that the map knows."""
+        return frozenset(self._known)
 
     def service(self, name: str) -> Service | None:
         """The service of this name or alias, None when the map does not know it."""

@@ -44,3 +44,8 @@ class Scenario(str, Enum):
     DATA_QUALITY = "data_quality"
     SECURITY = "security"
     OTHER = "other"
+
+    @property
+    def words(self) -> str:
+        """For people: `service outage`."""
+        return self.value.replace("_", " ")

@@ -9,8 +9,22 @@ from pydantic import Field, field_validator, model_validator
 
 from incident_response.domain.classification import Rule, Rules
 from incident_response.domain.severities import Scenario, Severity
+from incident_response.domain.witnesses import Doubt
 
 from .yaml_file import Misplaced, Model
+
+
+class WitnessEntry(Model):
+    """Direct witnesses that are asked before an alert is believed."""
+
+    ask: tuple[str, ...] = Field(
+        ("{service}",), min_length=1, max_length=5, description="Services of which they are asked."
+    )
+    needed: bool = Field(
+        False, description="True: believed only when a witness agrees. False: unless one contradicts."
+    )
+    otherwise: Severity = Field(Severity.P4, description="Of the incident about the rule.")
+    runbook: str | None = Field(None, description="Of the incident about the rule.")
 
 
 class RuleEntry(Model):
@@ -30,6 +44,9 @@ class RuleEntry(Model):
     runbook: str | None = None
     level: Literal[1, 2, 3, 4] = 1
     event_like: bool = Field(False, description="True: going quiet proves nothing; a verification has to.")
+    witness: WitnessEntry | None = Field(
+        None, description="Who is asked before the alert is believed. Empty: it is taken at its word."
+    )
 
     @field_validator("match")
     @classmethod
@@ -62,7 +79,13 @@ class ClassificationFile(Model):
 
 def rules(content: ClassificationFile) -> Rules:
     """The domain's rules, in order."""
-    return Rules(Rule(**entry.model_dump()) for entry in content.rules)
+    return Rules(_rule(entry) for entry in content.rules)
+
+
+def _rule(entry: RuleEntry) -> Rule:
+    witness, own = entry.witness, entry.model_dump(exclude={"witness"})
+    doubt = Doubt(witness.ask, witness.needed, witness.otherwise, witness.runbook) if witness else None
+    return Rule(**own, witness=doubt)
 
 
 # In force while classification.yaml is broken and was never read well in this process: group sanely, page

@@ -160,3 +160,4 @@ class Clock:
             self._last_beat = now
             # Seldom needed and never due: a process that died between opening incidents and gathering them.
             self._intake.gathering.gather_owed(now)
+            self._intake.hear_again(now)

@@ -20,6 +20,8 @@ from incident_response.domain.ports import AirflowRest, Spool, Store
 from incident_response.domain.records import Heartbeat
 from incident_response.domain.runbooks import Runbook
 
+from .alert_rules import troubles
+
 OUR_DAGS = ("incident_clock", "incident_detection", "incident_escalation", "incident_response")
 _SILENT_AFTER = timedelta(seconds=60)
 _ROLES = ("Viewer", "User", "Op", "Admin")  # FAB roles that should see the page in the menu
@@ -72,6 +74,7 @@ class Doctor:
             "spool": self._check_spool,
             "outbox": lambda: self._check_outbox(now),
             "detectors": self._check_detectors,
+            "alert rules": lambda: self._check_rules(now),
             "menu": self._check_menu,
         }
 
@@ -205,6 +208,16 @@ class Doctor:
                 "" if good else "mend what the error names",
                 serious=not good,
             )
+
+    def _check_rules(self, now: datetime) -> Iterator[Finding]:
+        """Rules of outside systems that say nothing."""
+        with self._store.read() as tx:
+            found = troubles(tx.polls(), now)
+        for one in found:
+            remedy = "correct the rule over there, or let it be ignored in include/policy/detectors.yaml"
+            yield Finding("alert rules", False, f"{one.detector}: {one.alert} {one.text}", remedy)
+        if not found:
+            yield Finding("alert rules", True, "none is known that has always fired or can never fire")
 
     def _check_menu(self) -> Iterator[Finding]:
         """Under FabAuthManager, Viewer and User do not see plugin pages until they are given the

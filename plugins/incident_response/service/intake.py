@@ -16,7 +16,7 @@ from incident_response.domain.classification import Classification, Rules
 from incident_response.domain.commands import mitigate, open_incident, reopen, set_severity
 from incident_response.domain.grouping import Grouping
 from incident_response.domain.incidents import Incident
-from incident_response.domain.ports import Store
+from incident_response.domain.ports import Store, Witnesses
 from incident_response.domain.records import Sighting
 from incident_response.domain.signals import Signal
 from incident_response.domain.silences import MaintenanceWindow
@@ -30,6 +30,7 @@ from .news import ended, is_working, news_of
 from .placing import Known, Placing
 from .policy_book import PolicyBook
 from .splitting import Splitting
+from .witnessing import Nobody, Witnessing
 
 
 class Taken(str, Enum):
@@ -63,25 +64,35 @@ class Intake:
         policies: PolicyBook,
         grouping: Callable[[], Grouping] = Grouping,
         windows: Callable[[], Sequence[MaintenanceWindow]] = tuple,
+        witnesses: Witnesses | None = None,
     ) -> None:
         self._store, self._rules, self._policies, self._grouping = store, rules, policies, grouping
         self.muting = Muting(store, windows)
         self.gathering = Gathering(store, policies, grouping, self.classify)
         self.splitting = Splitting(store, policies, self.classify)
+        self._witnessing = Witnessing(store, rules, grouping, witnesses or Nobody())
 
     def receive(self, signals: Sequence[Signal], now: datetime) -> list[Receipt]:
         """Take signals in, all or none; the answer has their order. Returns only after the commit."""
         if not signals:
             return []
         grouping = self._grouping()
-        groups, keys = self._grouped(signals, grouping)  # before the transaction: others wait for its end
+        groups, keys = self._grouped(signals, now)  # before the transaction: others wait for its end
         with self._store.transaction() as tx:
             tx.bar_gathering()
             work = _Work(tx, now, Placing(tx, grouping, self.muting, now))
             self._take(work, groups)
             owed = self.gathering.owe(tx, work.risen, now)
         self.gathering.gather(owed, now)
-        return [work.taken[key] for key in keys]
+        return [work.taken[key] for key in keys[: len(signals)]]
+
+    def hear_again(self, now: datetime) -> int:
+        """Ask witnesses again about the alerts that fire, once a minute; what they contradict now, or confirm
+        now, goes where it belongs. Returns how many did.
+        """
+        news = self._witnessing.news(now)
+        self.receive(news, now)
+        return len(news)
 
     def look_again(self, now: datetime, limit: int = 200) -> int:
         """What nobody may forget: signals whose mute has ended, consequences that outlived their incident.
@@ -99,7 +110,8 @@ class Intake:
             signals = [*held, *(again(orphan) for orphan in orphans)]
             grouping = self._grouping()
             work = _Work(tx, now, Placing(tx, grouping, self.muting, now))
-            self._take(work, self._grouped(signals, grouping)[0])
+            rules, services = self._rules(), grouping.services
+            self._take(work, grouped([(s, rules.classify(s, services.name(s.labels))) for s in signals])[0])
             owed = self.gathering.owe(tx, work.risen, now)
         self.gathering.gather(owed, now)
         return len(signals)
@@ -118,9 +130,9 @@ class Intake:
         """The classification rules in force, in order."""
         return self._rules()
 
-    def _grouped(self, signals: Sequence[Signal], grouping: Grouping) -> tuple[dict[str, Group], list[str]]:
-        rules, services = self._rules(), grouping.services
-        return grouped([(s, rules.classify(s, services.name(s.labels))) for s in signals])
+    def _grouped(self, signals: Sequence[Signal], now: datetime) -> tuple[dict[str, Group], list[str]]:
+        """The keys have the order of the signals; behind them come those of what follows from witnesses."""
+        return grouped(self._witnessing.classified(signals, now))
 
     def _take(self, work: _Work, groups: dict[str, Group]) -> None:
         if not groups:

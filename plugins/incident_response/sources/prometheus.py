@@ -87,7 +87,13 @@ class PrometheusSource(Source):
         "`bearer_token` in extra; `verify` in extra: false, or a file of certificates.",
     )
     alerts: bool = Field(True, description="Take over what its alerting rules have firing.")
-    ignore: Ignored = ()
+    ignore: Annotated[
+        Ignored,
+        Field(
+            description="Alerts are ignored in which every label of one entry matches as a whole; "
+            "`__value__` stands for the alert's value, `\\+Inf` for a division by nothing."
+        ),
+    ] = ()
     queries: tuple[ThresholdQuery, ...] = Field((), description="Conditions that no alerting rule has.")
     settle: Length = Field(
         timedelta(minutes=2),

@@ -3,10 +3,12 @@
 To plan a small statement costs the server more than to run it. A connection pooler that hands each
 transaction another server connection does not know what was prepared: then its first refusal fails one
 transaction, which its caller repeats like any other, and from then on this process sends statements whole.
+Two clients of such a pooler share what is prepared, so a name stands for its statement, whoever prepared it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import MutableMapping
 from functools import cache
@@ -34,7 +36,7 @@ class Prepared:
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
         self._fresh: list[str] = []
-        self._made = 0
+        self._tries: dict[str, int] = {}
 
     @classmethod
     def of(cls, info: MutableMapping[str, Any]) -> Prepared:
@@ -52,8 +54,9 @@ class Prepared:
         name, before = self._names.get(statement), ""
         if name is None:
             # Never the same name twice: after an error it is not known whether the first was taken in.
-            self._made += 1
-            name = self._names[statement] = f"incidents_{self._made}"
+            tries = self._tries[statement] = self._tries.get(statement, 0) + 1
+            digest = hashlib.sha256(body.encode()).hexdigest()[:32]
+            name = self._names[statement] = f"incidents_{digest}_{tries}"
             self._fresh.append(statement)
             before = f"PREPARE {name} AS {body}"
         return before, f"EXECUTE {name}{arguments}"

@@ -45,17 +45,17 @@ PLATFORM = [
     ("ContainerOOMKilled", "infrastructure", {"name": "dc-airflow-worker-1"}, P2, Scenario.SERVICE_OUTAGE),
     ("HighCPUUsage", "infrastructure", {"instance": "node-exporter:9100"}, P3, Scenario.PERFORMANCE),
     ("DiskSpaceLow", "infrastructure", {"instance": "node-exporter:9100"}, P2, Scenario.PERFORMANCE),
-    ("DatabaseConnectionFailure", "database", {"service": "lianel_energy"}, P1, Scenario.DATABASE),
+    ("DatabaseConnectionFailure", "database", {"datname": "lianel_energy"}, P3, Scenario.DATABASE),
     ("RedisDown", "redis", {"instance": "redis:6379"}, P2, Scenario.SERVICE_OUTAGE),
     ("NginxDown", "nginx", {"instance": "nginx:80"}, P1, Scenario.SERVICE_OUTAGE),
     ("DataStale", "data_quality", {"service": "fact_energy_annual"}, P3, Scenario.DATA_QUALITY),
     ("MissingDataInCriticalTable", "data_quality", {}, P1, Scenario.DATA_QUALITY),
     ("DataVolumeAnomaly", "data_quality", {}, P3, Scenario.DATA_QUALITY),
     ("OSMDataMissing", "data_quality", {}, P3, Scenario.DATA_QUALITY),
-    ("HighIngestionFailureRate", "data_quality", {}, P2, Scenario.DATA_QUALITY),
+    ("HighIngestionFailureRate", "data_quality", {}, P3, Scenario.DATA_QUALITY),
     ("APISLAViolation", "api", {"sla": "p95"}, P2, Scenario.PERFORMANCE),
     ("DAGCompletionSLAViolation", "airflow", {"dag_id": "x", "sla": "2h"}, P3, Scenario.DAG_FAILURE),
-    ("ServiceUptimeSLAViolation", "infrastructure", {"sla": "99.5"}, P2, Scenario.SERVICE_OUTAGE),
+    ("ServiceUptimeSLAViolation", "infrastructure", {"sla": "99.5"}, P4, Scenario.SERVICE_OUTAGE),
     ("DataFreshnessSLAViolation", "data_quality", {"sla": "24h"}, P3, Scenario.DATA_QUALITY),
 ]
 
@@ -242,3 +242,125 @@ def test_what_is_remembered_is_told_apart_by_all_that_a_rule_looks_at() -> None:
     assert (told().service, told(service="t").service) == ("s", "t")
     assert (told().severity, told(tagged_severity="P1").severity) == (P3, P1)
     assert told(tagged_severity=["P1"]).severity is P3  # as a stranger may send it
+
+
+# ------------------------------------------------------------------------------------ what nobody has named
+
+
+@pytest.mark.parametrize(
+    ("seen", "service"),
+    [
+        (signal("ServiceUptimeSLAViolation"), "ServiceUptimeSLAViolation"),
+        (signal("SomethingNobodyKnows"), "SomethingNobodyKnows"),
+        (signal("DiskSpaceLow", instance="node-exporter:9100", job="node-exporter"), "host"),
+        (signal("DiskSpaceLow", instance="db7.lan:9100", job="node-exporter"), "db7.lan"),
+        (signal("APISLAViolation", instance="energy-service:3001"), "lianel-energy-service"),
+        (
+            signal("APISLAViolation", instance="127.0.0.1:41234", job="energy-service"),
+            "lianel-energy-service",
+        ),
+        (signal("HighCPUUsage", name="lianel-new", instance="cadvisor:8080", job="cadvisor"), "lianel-new"),
+        (signal("HighCPUUsage", name="lianel-new", instance="node-exporter:9100"), "lianel-new"),
+        (signal("RedisDown", instance="redis-exporter:9121"), "dc-redis-1"),
+        (signal("ContainerDown", instance="cadvisor:8080", job="cadvisor"), "cadvisor"),
+        (signal("ContainerDown", instance="cadvisor:8080"), "cadvisor"),
+        (signal("ContainerDown", container="airflow-worker"), "dc-airflow-worker-1"),
+        (signal("DataStale"), "meta_ingestion_log"),
+        (signal("MissingDataInCriticalTable"), "fact_energy_annual"),
+        (signal("DatabaseConnectionFailure", datname="lianel_energy", instance="x:9187"), "lianel_energy"),
+    ],
+)
+def test_no_incident_is_about_the_unknown(seen: Signal, service: str) -> None:
+    """Ports and exporters are no services; what names nothing is called as its alert."""
+    decision = found(seen)
+    assert decision.service == service
+    assert "unknown" not in f"{decision.title} {decision.dedup_key}"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("DAGCompletionSLAViolation", {"sla": "x"}), ("AirflowDAGRunDurationTooLong", {})),
+        (("DataFreshnessSLAViolation", {"sla": "x"}), ("DataStale", {})),
+        (("AirflowDAGRunFailed", {}), ("AirflowTaskFailed", {"task_id": "t"})),
+    ],
+)
+def test_two_alerts_of_one_meaning_are_one_incident(one: Any, other: Any) -> None:
+    """By their key."""
+    keys = {found(signal(name, dag_id="x", **labels)).dedup_key for name, labels in (one, other)}
+    assert len(keys) == 1
+
+
+def heard(seen: Signal, word: str) -> Classification:
+    return found(Signal(seen.source, seen.labels, seen.summary, START, details={"witness": {"word": word}}))
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "service", "severities"),
+    [
+        ("NginxDown", {"instance": "nginx:80", "job": "nginx"}, "nginx-proxy", "P1 P1 P4"),
+        ("RedisDown", {"instance": "redis:6379"}, "dc-redis-1", "P2 P2 P4"),
+        ("AirflowSchedulerDown", {"job": "airflow"}, "dc-airflow-apiserver-1", "P2 P2 P4"),
+        ("ServiceUptimeSLAViolation", {"job": "profile-service"}, "lianel-profile-service", "P4 P2 P4"),
+        ("DatabaseConnectionFailure", {"datname": "lianel_energy"}, "lianel_energy", "P3 P1 P3"),
+        ("ContainerDown", {"container": "keycloak"}, "keycloak", "P2 P2 P4"),
+    ],
+)
+def test_a_witness_decides_whether_an_alert_is_believed(name, labels, service, severities) -> None:
+    """Unknown, broken, well: what is contradicted is trouble of the rule, and an incident of its own."""
+    said = [heard(signal(name, **labels), word) for word in ("unknown", "broken", "well")]
+    assert " ".join(decision.severity.value for decision in said) == severities
+    assert {decision.service for decision in said} == {service}
+    assert said[2].dedup_key != said[1].dedup_key
+    assert "The rule" in said[2].title
+
+
+def test_a_witness_is_believed_itself() -> None:
+    """What Docker tells is no rule's opinion."""
+    seen = Signal("docker", {"alertname": "ContainerDown", "container": "nginx-proxy"}, "s", START)
+    assert heard(seen, "well").severity is P1
+    refused = Signal("postgres", {"alertname": "DatabaseConnectionFailure", "service": "db"}, "s", START)
+    assert found(refused).severity is P1
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        person_report("somebody is in", P3, "", "", "op", START, scenario=Scenario.SECURITY),
+        person_report("A data leak in the export", P4, "keycloak", "", "op", START),
+        Signal("webhook", {"alertname": "PersonReport", "scenario": "security"}, "s", START),
+        signal("Whatever", scenario="security", severity="warning"),
+        signal("Whatever", component="security"),
+        signal("SecurityBreach"),
+    ],
+)
+def test_a_security_breach_is_a_matter_of_management_whoever_tells_it(seen: Signal) -> None:
+    """P1, Level 4, with its runbook."""
+    decision = found(seen)
+    assert (decision.severity, decision.level, decision.runbook) == (P1, 4, "security-incident")
+    assert decision.scenario is Scenario.SECURITY
+
+
+@pytest.mark.parametrize(
+    ("title", "severity"),
+    [
+        ("All services down", P1),
+        ("all services are down since noon", P1),
+        ("Complete outage", P1),
+        ("complete service outage of the platform", P1),
+        ("Everything is down", P1),
+        ("one service is down", P3),
+        ("all service names are wrong on the page", P3),
+        ("the download page is slow", P3),
+    ],
+)
+def test_that_all_is_down_is_critical_whoever_reports_it(title: str, severity: Severity) -> None:
+    """Whatever severity was chosen in the form."""
+    assert found(person_report(title, P3, "", "", "op", START)).severity is severity
+
+
+def test_a_report_carries_its_kind_of_trouble() -> None:
+    """Each kind a person can choose."""
+    for scenario in Scenario:
+        seen = person_report("x", P3, "y", "", "op", START, scenario=scenario)
+        assert found(seen).scenario is scenario

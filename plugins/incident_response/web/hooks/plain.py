@@ -10,6 +10,7 @@ from pydantic import AfterValidator, ConfigDict, StringConstraints
 
 from incident_response.domain.ports import Store
 from incident_response.domain.records import Integration
+from incident_response.domain.severities import Scenario
 from incident_response.domain.signals import Signal
 
 from .fields import Form, Moment, Texts, fill, happened, line, told
@@ -37,6 +38,7 @@ class Plain(Form):
     title: str = ""
     summary: str = ""
     severity: Annotated[str, AfterValidator(_severity)] | None = None
+    scenario: Scenario | None = None
     service: Annotated[str, StringConstraints(max_length=100, strip_whitespace=True)] = ""
     status: Literal["firing", "resolved"] = "firing"
     key: Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)] = ""
@@ -56,6 +58,7 @@ def signals(document: Any, by: Integration, store: Store, now: datetime) -> list
     if sent.status == "resolved":
         return ended(told_before(store, by, KEY, key), title and line(title), happened(sent.occurred_at, now))
     own = {"service": sent.service, "severity": sent.severity or "", INTEGRATION: by.name, KEY: key}
+    own |= {"scenario": sent.scenario.value} if sent.scenario else {}
     return [
         Signal(
             source=by.kind.source,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from incident_response.service.alert_rules import troubles
 from incident_response.web.context import Now, Services, ThePage
 from incident_response.web.views.detectors import watchers
 
@@ -16,4 +17,9 @@ def detectors(services: Services, now: Now, page: ThePage) -> Response:
     with services.store.read() as tx:
         polls = tx.polls()
     found = watchers(polls, now)
-    return page.show("detectors.html", watchers=found, integrations=services.integrations.all())
+    return page.show(
+        "detectors.html",
+        watchers=found,
+        troubles=troubles(polls, now),
+        integrations=services.integrations.all(),
+    )

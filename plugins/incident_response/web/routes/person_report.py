@@ -7,8 +7,9 @@ from uuid import uuid4
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
+from incident_response.domain.errors import BadInput
 from incident_response.domain.person_reports import person_report
-from incident_response.domain.severities import Severity
+from incident_response.domain.severities import Scenario, Severity
 from incident_response.service.intake import Taken
 from incident_response.web.auth import Operator
 from incident_response.web.context import Now, Services, ThePage
@@ -19,12 +20,17 @@ router = APIRouter()
 
 
 @router.get("/report")
-def form(page: ThePage, service: str = "", title: str = "") -> Response:
-    """The form. `service` and `title` in the address fill it in, for links from elsewhere."""
+def form(page: ThePage, service: str = "", title: str = "", scenario: str = "other") -> Response:
+    """The form. `service`, `title` and `scenario` in the address fill it in, for links from elsewhere."""
     typed = {"title": title[:200], "service": service[:100], "severity": "P3", "description": ""}
     # The key makes one report of a form that is sent twice.
     return page.show(
-        "person_report.html", severities=list(Severity), typed=typed, key=uuid4().hex, examples=_EXAMPLES
+        "person_report.html",
+        severities=list(Severity),
+        scenarios=list(Scenario),
+        typed={**typed, "scenario": scenario},
+        key=uuid4().hex,
+        examples=_EXAMPLES,
     )
 
 
@@ -39,12 +45,21 @@ def take(form: Form, who: Operator, services: Services, now: Now) -> Response:
         who.name,
         now,
         key=form.get("key", "")[:64],
+        scenario=_scenario_of(form.get("scenario", "")),
     )
     receipt = services.intake.receive([signal], now)[0]
     if receipt.incident is None:
         return RedirectResponse("./", 303)  # sent twice, and dealt with in the meantime
     said = {Taken.COUNTED: "counted", Taken.REOPENED: "reopened"}.get(receipt.reason, "opened")
     return RedirectResponse(f"{receipt.incident}?said={said}", 303)
+
+
+def _scenario_of(text: str) -> Scenario:
+    """A page that was opened before the field was there sends none."""
+    try:
+        return Scenario(text or Scenario.OTHER.value)
+    except ValueError:
+        raise BadInput(f"scenario: {', '.join(one.value for one in Scenario)} is expected") from None
 
 
 # Procedures §1.1, in a line each: what to choose.
