@@ -1,4 +1,4 @@
-"""The function behind a repaired service, by its real health page: a page that is well, broken, slow, or not known."""
+"""The function behind a repaired service, by its real health page: well, broken, away, or not known."""
 
 from __future__ import annotations
 
