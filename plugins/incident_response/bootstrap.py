@@ -138,7 +138,7 @@ def build(
         store, policies, library.runbook, intake.muting, library.limits, kill_variable
     )
     evidence = Evidence(store, shelf or EvidenceFolder(settings.evidence_url))
-    actions = Actions(Kit(connection, airflow, lambda: grouping().services, detectors, now))
+    actions = Actions(Kit(connection, airflow, lambda: grouping().services, detectors, now, witnesses.pages))
     detection = Detection(store, detectors.current, intake, now)
     delivery = Delivery(store, channels, DagRuns(airflow), renderer)
     return Services(

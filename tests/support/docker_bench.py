@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ from incident_response.domain.actions import Done, Finding, Planned, Scene
 from incident_response.domain.connections import Connection
 from incident_response.domain.records import Sighting
 from incident_response.domain.services import Container, Service, ServiceMap
+from incident_response.domain.witnesses import Witnessed
 from tests.support.scenes import incident, scene
 
 CLASSES = {action.parameters.action: action for action in ACTIONS}
@@ -34,6 +35,7 @@ class Bench:
     sightings: Sequence[Sighting] = ()
     shift: timedelta = timedelta()
     started_at: datetime | None = None
+    pages: dict[str, Witnessed] = field(default_factory=dict)  # what health pages say, by service
 
     def now(self) -> datetime:
         return datetime.now(timezone.utc) + self.shift
@@ -44,7 +46,12 @@ class Bench:
             for name in ("incident_response_docker", "incident_response_docker_write")
         }
         unused = cast(Any, None)  # these actions speak with the engine only
-        return CLASSES[name](Kit(connections.get, unused, lambda: self.services, unused, self.now))
+        return CLASSES[name](
+            Kit(connections.get, unused, lambda: self.services, unused, self.now, self._pages)
+        )
+
+    def _pages(self, services: Sequence[str], now: datetime) -> Mapping[str, Witnessed]:
+        return {name: self.pages[name] for name in services if name in self.pages}
 
     def scene(self, name: str, seconds: float = 20, done: Sequence[Done] = (), **parameters: Any) -> Scene:
         model = CLASSES[name].parameters.model_validate(parameters)

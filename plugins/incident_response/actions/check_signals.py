@@ -46,7 +46,7 @@ class Quiet:
             text = f"{looked} signals could be looked at, {scene.parameters.least} are wanted{unseen}"
             return Finding(one_line(text, 200), data)
         text = f"None of {looked} signals that can be looked at fires any more{unseen}"
-        return Finding(one_line(text, 200), data, proven=True)
+        return Finding(one_line(text, 200), data, proven=True, empty=looked == 0)
 
     def _asked(
         self, own: Sequence[Sighting], seconds: float

@@ -109,6 +109,7 @@ class Verdict:
 
     proven: bool | None  # False: it cannot by itself any more; None: not yet
     text: str
+    only_runs: bool = False  # it has no health check
 
 
 def judge(
@@ -138,7 +139,8 @@ def judge(
     if seen.health == "healthy" and (settled or not facts.restarts):
         return Verdict(True, f"{name} is healthy")
     if seen.health in ("", "healthy"):
-        return Verdict(True if settled else None, f"{name} runs for {in_words(max(age, timedelta()))}")
+        ran = f"{name} runs for {in_words(max(age, timedelta()))}"
+        return Verdict(True if settled else None, ran, only_runs=not seen.health)
     if seen.health == "starting" and not facts.probe_code:
         return Verdict(None, f"{name} is starting")  # its check has said nothing yet
     check = one_line(facts.probe_output, 80)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -12,6 +12,7 @@ from incident_response.domain.errors import NotConfigured
 from incident_response.domain.ports import AirflowRest
 from incident_response.domain.records import Sighting
 from incident_response.domain.services import ServiceMap
+from incident_response.domain.witnesses import Witnessed
 from incident_response.parameters.base import Parameters
 
 
@@ -35,6 +36,8 @@ class Kit:
     services: Callable[[], ServiceMap]  # include/policy/services.yaml and what Airflow knows of its DAGs
     lookout: Lookout
     now: Callable[[], datetime]
+    # (names of services, now) → what their health pages say; those without one are not in the answer
+    pages: Callable[[Sequence[str], datetime], Mapping[str, Witnessed]] = lambda services, now: {}
 
     def connection(self, conn_id: str) -> Connection:
         """An Airflow connection. Raises NotConfigured, which names the remedy."""

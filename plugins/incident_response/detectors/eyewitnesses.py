@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SECONDS = 3.0  # a witness that takes longer says nothing: no page waits for it
+_PAGE_SECONDS = 8.0  # for all health pages, when a repair is to be proven: no page waits for it
 _FRESH = 10.0  # seconds for which a word holds: a storm asks once
 # Seconds for which a silent witness is taken at its last word that all is well: an alert that was
 # contradicted then, and goes on, says nothing new.
@@ -61,6 +62,26 @@ class Eyewitnesses:
             with self._lock:
                 known |= self._remembered(fresh, time.monotonic())
         return known
+
+    def pages(self, services: Sequence[str], now: datetime) -> Said:
+        """By a look that forgives nothing: does the function answer? One that has no page is left out."""
+        wanted: dict[str, Source] = {}
+        for source in self._sources():
+            if getattr(source, "kind", "") == "http_health":
+                wanted[source.name] = source.model_copy(
+                    update={"time_limit": timedelta(seconds=_PAGE_SECONDS)}
+                )
+        jobs = {name: partial(self._one_page, source, services, now) for name, source in wanted.items()}
+        said = settle(jobs, threads=_THREADS, seconds=_PAGE_SECONDS)
+        found: dict[str, list[Witnessed]] = {}
+        for answer in said.values():
+            for service, word in answer.items():
+                found.setdefault(service, []).append(word)
+        return {service: together(words) for service, words in found.items()}
+
+    def _one_page(self, source: Any, services: Sequence[str], now: datetime) -> Said:
+        mine = [target.service for target in source.targets if target.service in services]
+        return self._one(self._ask_pages, source, mine, now) if mine else {}
 
     def _remembered(self, fresh: Said, at: float) -> Said:
         self._well = {name: both for name, both in self._well.items() if both[0] > at - _HOLDS}

@@ -52,6 +52,7 @@ class Finding:
     exhibits: tuple[Exhibit, ...] = ()
     causes: tuple[str, ...] = ()  # named, for `when` and `escalate_to`: `oom_killed`, `dependency_down`
     proven: bool | None = None  # of a check: True it is over, False it cannot be any more, None not yet
+    empty: bool = False  # of a check that is proven: it had nothing to look at, and proves nothing by itself
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,9 @@ class Detector(Protocol):
 class Witnesses(Protocol):
     """Who can say directly how a service is."""
 
+    def pages(self, services: Sequence[str], now: datetime) -> Mapping[str, Witnessed]:
+        """What the health pages of these services say; one that has none is not in the answer."""
+
     def ask(self, services: Sequence[str], now: datetime) -> Mapping[str, Witnessed]:
         """By service what they say, within a few seconds; of whom nobody knows anything may be left out.
 

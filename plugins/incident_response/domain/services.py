@@ -130,6 +130,10 @@ class ServiceMap:
         """The service of this name or alias, None when the map does not know it."""
         return self._known.get(self._names.get(name, name))
 
+    def owner(self, container: str) -> str | None:
+        """The service that runs in the container of this name."""
+        return next((s.name for s in self._services if s.container and s.container.name == container), None)
+
     def container(self, name: str) -> Container | None:
         """The container of this name, None when no service has it."""
         return self._containers.get(name)

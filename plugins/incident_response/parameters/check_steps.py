@@ -50,6 +50,21 @@ class Told(Parameters):
     )
 
 
+class CheckService(Parameters):
+    """Does the affected function answer again (procedures §3.3, verify: test affected functionality)?
+
+    Asks the health pages that include/policy/detectors.yaml has for the incident's service, and for those
+    whose containers the remediation has started. Without any page it proves nothing by itself.
+    """
+
+    action: ClassVar[str] = "check.service"
+    kind: ClassVar[Kind] = Kind.CHECKS
+
+    services: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = Field(
+        (), max_length=20, description="Whose pages. Empty: those of the incident's service."
+    )
+
+
 class CheckHttp(Parameters):
     """Does an address answer as a healthy one does, several times in a row (procedures §5.1, step 5)?
 
@@ -170,4 +185,11 @@ class CheckWait(Parameters):
     )
 
 
-MODELS: tuple[type[Parameters], ...] = (SignalsQuiet, Told, CheckHttp, CheckPrometheus, CheckWait)
+MODELS: tuple[type[Parameters], ...] = (
+    SignalsQuiet,
+    Told,
+    CheckService,
+    CheckHttp,
+    CheckPrometheus,
+    CheckWait,
+)

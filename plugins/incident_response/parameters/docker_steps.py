@@ -209,7 +209,7 @@ class Healthy(_Looking):
 
     settle: _Wait = Field(
         timedelta(seconds=10),
-        description="A container without a health check is proven when it has run so long.",
+        description="A container without a health check has to run so long, and its health page to answer.",
     )
 
 

@@ -31,23 +31,27 @@ class Checking(Steps):
             return False, self._skip(job, name, UNTRIED, now)
         began = job.results.get(name) or self._begun(job, name, now)
         self._remediations.beat(job.incident.number, job.remediation.attempt, now)
-        proven, texts = True, []
+        proven, looked = True, False
+        texts: list[str] = []
         checks = [step for step in job.runbook.of(Phase.VERIFY) if step.applies(job.causes, job.about)]
         if not checks:  # nothing to look at proves nothing
             why = f"no check of {job.runbook.name} is meant for {job.incident.service}, so nothing is proven"
             return False, self._end(job, began, StepState.FAILED, why, now).text
         for step in checks:
-            found, text = self._ask(job, step, began.started_at)
-            texts.append(text)
-            if found is None and now > began.started_at + step.within:
-                return False, self._end(
-                    job, began, StepState.FAILED, f"not proven within {in_words(step.within)}: {text}", now
-                ).text
-            if found is False:
-                return False, self._end(job, began, StepState.FAILED, text, now).text
-            proven = proven and found is True
+            found = self._ask(job, step, began.started_at)
+            texts.append(found.text)
+            if found.proven is None and now > began.started_at + step.within:
+                why = f"not proven within {in_words(step.within)}: {found.text}"
+                return False, self._end(job, began, StepState.FAILED, why, now).text
+            if found.proven is False:
+                return False, self._end(job, began, StepState.FAILED, found.text, now).text
+            proven = proven and found.proven is True
+            looked = looked or not found.empty
         if not proven:
             return None, "; ".join(texts)
+        if not looked:
+            why = f"nothing could be looked at, so nothing is proven: {'; '.join(texts)}"
+            return False, self._end(job, began, StepState.FAILED, why, now).text
         return True, self._end(job, began, StepState.DONE, "; ".join(texts), now).text
 
     def waits(self, step: Step) -> bool:
@@ -61,7 +65,8 @@ class Checking(Steps):
         if not step.applies(job.causes, job.about):
             return True, self._skip(job, step.name, unfit(job, step), now)
         began = job.results.get(step.name) or self._begun(job, step.name, now)
-        found, text = self._ask(job, step, began.started_at)
+        finding = self._ask(job, step, began.started_at)
+        found, text = finding.proven, finding.text
         if found is True:
             return True, self._end(job, began, StepState.DONE, text, now).text
         if found is False or now > began.started_at + step.within:
@@ -70,7 +75,7 @@ class Checking(Steps):
             return False, self._end(job, began, state, f"{late}{text}", now).text
         return None, text
 
-    def _ask(self, job: Job, step: Step, since: datetime | None = None) -> tuple[bool | None, str]:
+    def _ask(self, job: Job, step: Step, since: datetime | None = None) -> Finding:
         """Ask a check once. `since`: what it waits for is counted from then, when nothing has acted yet."""
         scene = self._scene(job, step)
         try:
@@ -78,7 +83,7 @@ class Checking(Steps):
                 replace(scene, started_at=scene.started_at or since)
             )
         except BadInput as error:
-            return False, f"{step.name}: {error}"
+            return Finding(f"{step.name}: {error}", proven=False)
         except IncidentResponseError as error:  # the system is away: it may come back in time
-            return None, f"{step.name}: {error}"
-        return finding.proven, finding.text
+            return Finding(f"{step.name}: {error}")
+        return finding

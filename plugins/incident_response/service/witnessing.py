@@ -26,6 +26,10 @@ class Nobody:
         """Nothing."""
         return {}
 
+    def pages(self, services: Sequence[str], now: datetime) -> Mapping[str, Witnessed]:
+        """None."""
+        return {}
+
 
 class Witnessing:
     """Asks before the transaction of the intake begins: a witness that hangs holds no lock."""

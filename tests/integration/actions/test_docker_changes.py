@@ -14,6 +14,7 @@ from incident_response.clients.docker_api import Engine
 from incident_response.clients.docker_writing import WritingEngine
 from incident_response.domain.errors import OutcomeUnknown, Refused, SourceUnavailable
 from incident_response.domain.services import Container, Service, ServiceMap
+from incident_response.domain.witnesses import Witnessed, Word
 from tests.support.docker_bench import Bench, service
 from tests.support.docker_engine import DockerEngine
 
@@ -105,8 +106,9 @@ class TestRestart:
         assert bench.look("docker.healthy", [done], settle="1 s").proven is None
         engine.wait("api", lambda seen: seen["State"]["Status"] == "running" and seen["RestartCount"] == 2)
         time.sleep(1.2)
+        bench.pages["api"] = Witnessed(Word.WELL, "http://api/health answers")
         found = bench.look("docker.healthy", [done], settle="1 s")
-        assert (found.proven, found.text) == (True, "api runs for 1 s")
+        assert (found.proven, found.text) == (True, "api runs for 1 s; http://api/health answers")
 
     def test_one_that_docker_restarts_again_and_again_is_never_proven(
         self, engine: DockerEngine, bench: Bench
@@ -119,15 +121,22 @@ class TestRestart:
 
         assert bench.look("docker.healthy", [done], settle="0 s").proven is False
 
-    def test_a_container_without_a_check_has_to_run_for_a_while(
+    def test_a_container_without_a_check_runs_for_a_while_and_its_page_has_to_answer(
         self, engine: DockerEngine, bench: Bench
     ) -> None:
+        """That it runs says nothing of what it does: without a page nobody can tell."""
         engine.run("api").kill()
         done = bench.do("docker.start")
         assert done.text == "Started the container api"
+        bench.pages["api"] = Witnessed(Word.WELL, "answers")
         assert bench.look("docker.healthy", [done]).proven is None
         bench.shift = timedelta(seconds=11)
         assert bench.look("docker.healthy", [done]).proven is True
+        bench.pages["api"] = Witnessed(Word.BROKEN, "api answers 502")
+        assert bench.look("docker.healthy", [done]).proven is None
+        bench.pages.clear()
+        found = bench.look("docker.healthy", [done])
+        assert (found.proven, "nobody can tell that api works" in found.text) == (None, True)
 
     def test_twice_applied_restarts_once(self, engine: DockerEngine, bench: Bench) -> None:
         """Whoever restarted it first."""
@@ -299,6 +308,7 @@ class TestMemory:
 
         host = engine.client.api.inspect_container("api")["HostConfig"]
         assert (host["Memory"], host["MemorySwap"]) == (64 * 2**20, 64 * 2**20)
+        bench.pages["api"] = Witnessed(Word.WELL, "answers")
         assert bench.look("docker.healthy", [raised, done], settle="1 s").proven is True
         with pytest.raises(Refused, match=r"is 64 MB and its ceiling 64 MB: it is not raised"):
             bench.plan("docker.raise_memory")

@@ -681,3 +681,11 @@ def test_checks_that_are_all_for_other_services_prove_nothing() -> None:
     site.world.works = True
     assert site.all() is RemediationState.FAILED
     assert "no check of mend is meant for a, so nothing is proven" in site.text
+
+
+def test_checks_that_all_had_nothing_to_look_at_prove_nothing() -> None:
+    """Quiet without a signal that could be asked, a service without a page: nobody knows."""
+    site = Site()
+    site.house.actions["healthy"] = Look(lambda: Finding("None of 0 signals fires", proven=True, empty=True))
+    assert site.all() is RemediationState.FAILED
+    assert "nothing could be looked at, so nothing is proven: None of 0 signals fires" in site.text
