@@ -98,7 +98,13 @@ class FailureScan:
         memory.add(row.attempt)
         signals.append(
             task_failed(
-                self._source, row.attempt, at, facts, max_tries=row.max_tries, logical_date=row.logical_date
+                self._source,
+                row.attempt,
+                at,
+                facts,
+                max_tries=row.max_tries,
+                logical_date=row.logical_date,
+                waits_for=self._listing.waited_for(row),
             )
         )
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
+from incident_response.clients.airflow_children import awaited_dag, child_of, may_start, may_wait
 from incident_response.domain.errors import AirflowRefused
 from incident_response.domain.pipeline_signals import Attempt, DagFacts
 from incident_response.domain.ports import AirflowRest
 from incident_response.domain.times import utc
+from incident_response.domain.waiting import awaited
 
 _PAGE = 100  # Airflow's own maximum, unless the site raised it
 _ALL_TASKS = "/dags/~/dagRuns/~/taskInstances"
@@ -34,6 +36,7 @@ class FailedTask:
     ended_at: datetime | None
     max_tries: int | None
     logical_date: datetime | None
+    row: Mapping[str, Any] = field(default_factory=dict, compare=False)  # as Airflow gave it
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,19 @@ class Listing:
         """Names of the tasks that hold a run up."""
         states = ["running", "deferred", "queued", "up_for_retry", "up_for_reschedule", "restarting"]
         return [f"{row['task_id']} ({row['state']})" for row in self._tasks_of(run, states)]
+
+    def waited_for(self, task: FailedTask) -> dict[str, str] | None:
+        """The run of another DAG that explains the failure; None: it failed by itself, or before it could
+        start that run.
+        """
+        operator = str(task.row.get("operator_name") or task.row.get("operator") or "")
+        fields = task.row.get("rendered_fields") or {}
+        if may_start(operator) or "trigger_dag_id" in fields:
+            child = child_of(self._api, task.row)
+            return awaited(child.dag_id, child.run_id) if child else None
+        if may_wait(operator) or "external_dag_id" in fields:
+            return awaited(awaited_dag(self._api, task.row))
+        return None
 
     def failed_runs(self, since: datetime, most: int) -> Listed[Run]:
         """Runs that failed since then, in order of their end."""
@@ -204,7 +220,8 @@ def _of_body(page: Mapping[str, int]) -> dict[str, int]:
 
 def _failed_task(row: Mapping[str, Any]) -> FailedTask:
     attempt = Attempt(row["dag_id"], row["dag_run_id"], row["task_id"], row["map_index"], row["try_number"])
-    return FailedTask(attempt, _time(row["end_date"]), row.get("max_tries"), _time(row.get("logical_date")))
+    logical_date = _time(row.get("logical_date"))
+    return FailedTask(attempt, _time(row["end_date"]), row.get("max_tries"), logical_date, row)
 
 
 def _run(row: Mapping[str, Any]) -> Run:

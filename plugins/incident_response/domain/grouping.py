@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -11,8 +11,11 @@ from .exercises import is_exercise
 from .incidents import Incident, Status
 from .services import ServiceMap
 from .severities import Scenario, Severity, worst
+from .waiting import Waits
 
 SEVERAL = "several"  # the service of an umbrella's incident
+_NOBODY = Waits()
+_NOTHING: Mapping[int, frozenset[str]] = {}
 
 
 @dataclass(frozen=True)
@@ -81,9 +84,15 @@ class Grouping:
         )
         return self.wait if together or self.services.upstreams(found.service) else timedelta()
 
-    def cause(self, found: Classification, open_: Iterable[Incident]) -> Incident | None:
-        """The open incident of which this would be a consequence, None: it stands on its own."""
-        return self._deepest(self.services.upstreams(found.service), found.severity, open_)
+    def cause(
+        self, found: Classification, open_: Sequence[Incident], waits: Waits = _NOBODY
+    ) -> Incident | None:
+        """The open incident of which this would be a consequence, None: it stands on its own.
+
+        What waited for it hangs on this, and is no cause of it, whatever the map says.
+        """
+        others = [incident for incident in open_ if not waits.waited(incident.service, found.service)]
+        return self._deepest(self.services.upstreams(found.service), found.severity, others)
 
     def _deepest(
         self, upstreams: frozenset[str], severity: Severity, open_: Iterable[Incident]
@@ -100,15 +109,27 @@ class Grouping:
         deepest = [cause for cause in causes if not self.services.upstreams(cause.service) & names]
         return min(deepest or causes, key=lambda incident: incident.number, default=None)
 
-    def consequences(self, open_: Sequence[Incident], now: datetime) -> list[tuple[Incident, Incident]]:
-        """(consequence, cause) among open incidents, for those that opened or reopened within the window."""
+    def consequences(
+        self,
+        open_: Sequence[Incident],
+        now: datetime,
+        waits: Waits = _NOBODY,
+        behind: Mapping[int, frozenset[str]] = _NOTHING,
+    ) -> list[tuple[Incident, Incident]]:
+        """(consequence, cause) among open incidents, for those that opened or reopened within the window.
+
+        `behind`: by number, the DAGs that explain all that an incident tells (Waits.behind). What only waited
+        goes with its cause also when it is worse.
+        """
         pairs = []
         for incident in open_:
             if not may_move(incident) or now - incident.started_at > self.window:
                 continue
             found = _as_found(incident)
-            cause = self.cause(found, (other for other in open_ if other.number != incident.number))
-            if cause is not None and not self._leads(incident, cause):
+            others = [other for other in open_ if other.number != incident.number]
+            named = waits.cause(behind.get(incident.number, frozenset()), others)
+            cause = named or self.cause(found, others, waits)
+            if cause is not None and (named or not self._leads(incident, cause)):
                 pairs.append((incident, cause))
         moved = {incident.number for incident, _ in pairs}
         # A cause that is itself a consequence: its own cause takes both, because upstreams are transitive.

@@ -87,8 +87,12 @@ def task_failed(
     exception: BaseException | str | None = None,
     max_tries: int | None = None,
     logical_date: datetime | None = None,
+    waits_for: Mapping[str, str] | None = None,
 ) -> Signal:
-    """A task instance failed for good. `exception` may be all that the source knows, or nothing."""
+    """A task instance failed for good. `exception` may be all that the source knows, or nothing.
+
+    `waits_for` (domain.waiting): the run of another DAG that it waited for in vain.
+    """
     where = f"{attempt.task_id}[{attempt.map_index}]" if attempt.map_index >= 0 else attempt.task_id
     kind, message = _said(exception)
     why = f": {kind}{': ' if kind and message else ''}{message}" if kind or message else ""
@@ -106,6 +110,7 @@ def task_failed(
             message=message,
             logical_date=_iso(logical_date),
             log_path=attempt.log_path,
+            waits_for=waits_for,
         ),
     )
 

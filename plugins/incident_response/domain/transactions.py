@@ -113,6 +113,9 @@ class Transaction(Protocol):
     def followed(self, fingerprints: Collection[str]) -> Mapping[str, int]:
         """By fingerprint: the open incident of which it is a consequence that fires."""
 
+    def waiting(self) -> Sequence[Sighting]:
+        """Firing signals of open incidents, in whatever role, that name what they waited for."""
+
     def lock_orphans(self, limit: int) -> Sequence[Sighting]:
         """Consequences that still fire although their incident is over."""
 

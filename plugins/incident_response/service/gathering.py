@@ -15,8 +15,10 @@ from incident_response.domain.incidents import Incident, Status
 from incident_response.domain.merging import merge, took_over
 from incident_response.domain.ports import Store
 from incident_response.domain.records import Role
+from incident_response.domain.severities import Scenario
 from incident_response.domain.signals import ALERTNAME, Signal
 from incident_response.domain.transactions import Transaction
+from incident_response.domain.waiting import Waits
 
 from .groups import again
 from .policy_book import PolicyBook
@@ -83,18 +85,28 @@ class Gathering:
         related = services.union(
             *(grouping.services.downstreams(name) | grouping.services.upstreams(name) for name in services)
         )
-        self._consequences(tx, grouping, related, now)
+        failed = any(incident.scenario is Scenario.DAG_FAILURE for incident in opened)
+        waits = Waits(tx.waiting() if failed else ())
+        self._consequences(tx, grouping, related | waits.dags, waits, now)
         for umbrella in grouping.umbrellas:
             if any(umbrella.covers(i.scenario, i.severity, i.service) for i in opened):
                 self._umbrella(tx, grouping, umbrella, max(i.number for i in opened), now)
         tx.gathered([incident.number for incident in opened])
 
-    def _consequences(self, tx: Transaction, grouping: Grouping, services: set[str], now: datetime) -> None:
+    def _consequences(
+        self, tx: Transaction, grouping: Grouping, services: set[str], waits: Waits, now: datetime
+    ) -> None:
         open_ = tx.open_on({*services, SEVERAL})
-        pairs = grouping.consequences(open_, now)
+        behind = {
+            incident.number: waits.behind([s for s in tx.sightings(incident.number) if s.role is Role.OWN])
+            for incident in open_
+            if incident.service in waits.dags
+        }
+        pairs = grouping.consequences(open_, now, waits, behind)
         tx.lock({incident.number for pair in pairs for incident in pair})  # all at once: in their order
         for child, cause in pairs:
-            reason = f"{child.service} depends on {cause.service}"
+            waited = cause.service in behind.get(child.number, ())
+            reason = f"{child.service} {'waited for' if waited else 'depends on'} {cause.service}"
             self._merge(tx, child.number, cause.number, Role.CONSEQUENCE, reason, now)
         for umbrella in (incident for incident in open_ if incident.service == SEVERAL):
             shared = self._cause_of_all(tx, grouping, umbrella, open_, now)

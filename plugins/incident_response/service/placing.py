@@ -13,10 +13,12 @@ from incident_response.domain.grouping import SEVERAL, Grouping
 from incident_response.domain.incidents import Incident
 from incident_response.domain.merging import merge, took_over
 from incident_response.domain.records import Held, Role, Sighting
+from incident_response.domain.severities import Scenario
 from incident_response.domain.signals import Signal
 from incident_response.domain.silences import Mute
 from incident_response.domain.timeline import EventKind, TimelineEvent
 from incident_response.domain.transactions import Transaction
+from incident_response.domain.waiting import Waits
 
 from .groups import Group, sightings
 from .muting import Muting, hold
@@ -77,8 +79,18 @@ class Placing:
 
     def attach(self, groups: Mapping[str, Group]) -> dict[str, int]:
         """Keep consequences with the incident of their cause; returns its number by key."""
-        open_ = self._open(groups)
-        causes = {key: self._grouping.cause(group.found, open_) for key, group in groups.items()}
+        failures = [g for g in groups.values() if g.found.scenario is Scenario.DAG_FAILURE]
+        waits = Waits(self._tx.waiting() if failures else ())
+        behind = {key: waits.behind(group.firing) for key, group in groups.items()}
+        open_ = self._open(groups, frozenset[str]().union(*behind.values()))
+        causes = {}
+        for key, group in groups.items():
+            named = waits.cause(behind[key], open_)
+            # One that is worse opens an incident of its own, and is merged then, with its severity.
+            if named is not None:
+                causes[key] = None if group.severity.worse_than(named.severity) else named
+            else:
+                causes[key] = self._grouping.cause(group.found, open_, waits)
         attached = {key: (cause, groups[key]) for key, cause in causes.items() if cause is not None}
         if not attached:
             return {}
@@ -92,7 +104,7 @@ class Placing:
             if effect in told:
                 continue
             if self._tx.begin_effect(effect, cause.number, "system:intake", self._now) is None:
-                self._tx.add_events(cause.number, [self._told(cause, group)])
+                self._tx.add_events(cause.number, [self._told(cause, group, cause.service in behind[key])])
         self._tx.record(rows)
         return {key: cause.number for key, (cause, _) in attached.items()}
 
@@ -175,9 +187,10 @@ class Placing:
         ends = {key: (*group.quiet, *waiting.get(key, ())) for key, (_, group) in opened.items()}
         return {key: (opened[key][0], Group(opened[key][1].found, end)) for key, end in ends.items() if end}
 
-    def _open(self, groups: Mapping[str, Group]) -> Sequence[Incident]:
-        """The open incidents that matter for these groups, asked for once."""
+    def _open(self, groups: Mapping[str, Group], named: frozenset[str] = frozenset()) -> Sequence[Incident]:
+        """The open incidents that matter for these groups, asked for once; those of `named` among them."""
         services = {up for g in groups.values() for up in self._grouping.services.upstreams(g.found.service)}
+        services |= named
         if self._grouping.umbrellas:
             services.add(SEVERAL)
         wanted = frozenset(services)
@@ -191,10 +204,16 @@ class Placing:
         return {number: incident for number, incident in found.items() if incident.status.is_open}
 
     def _follows(self, group: Group, service: str) -> bool:
-        return service in self._grouping.services.upstreams(group.found.service)
+        if service in self._grouping.services.upstreams(group.found.service):
+            return True
+        if group.found.scenario is not Scenario.DAG_FAILURE:
+            return False
+        # Its own end is told without what it waited for: then what is kept of it says so.
+        waits = Waits(self._tx.waiting())
+        return service in waits.behind(group.firing) or waits.waited(group.found.service, service)
 
-    def _told(self, cause: Incident, group: Group) -> TimelineEvent:
+    def _told(self, cause: Incident, group: Group, waited: bool) -> TimelineEvent:
         found = group.found
-        text = f"{found.title}: {found.service} depends on {cause.service}"
+        text = f"{found.title}: {found.service} {'waited for' if waited else 'depends on'} {cause.service}"
         data = {"service": found.service, "dedup_key": found.dedup_key, "severity": found.severity.value}
         return TimelineEvent(self._now, EventKind.ATTACHED, "system:intake", text, data)

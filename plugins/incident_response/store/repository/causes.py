@@ -37,6 +37,10 @@ _FOLLOWED = (
     f"SELECT fingerprint, incident FROM {{s}}signals WHERE fingerprint {{among:fingerprints}} AND {FOLLOWS} "
     f"AND incident IN (SELECT number FROM {{s}}incidents WHERE {OPEN})"
 )
+_WAITING = select(Sighting, "signals") + (
+    "WHERE firing AND role <> 'released' AND CAST(details AS TEXT) LIKE '%\"waits_for\"%' "
+    f"AND incident IN (SELECT number FROM {{s}}incidents WHERE {OPEN}) ORDER BY incident, source, fingerprint"
+)
 # What took over may have been taken over itself. Of one key the latest incident says where it is now.
 _MERGED = f"""
     WITH RECURSIVE way (dedup_key, number, merged_into) AS (
@@ -107,6 +111,9 @@ class Causes(Part):
 
     def followed(self, fingerprints: Collection[str]) -> Mapping[str, int]:
         return dict(self._rows(_FOLLOWED, fingerprints=self._codec.among(fingerprints)))
+
+    def waiting(self) -> Sequence[Sighting]:
+        return self._records(self._mappers.sighting, _WAITING)
 
     def merged(self, dedup_keys: Collection[str]) -> Mapping[str, tuple[int, str]]:
         rows = self._rows(_MERGED, keys=self._codec.among(dedup_keys))
