@@ -202,6 +202,7 @@ def deploy(
     sources: Sequence[Mapping[str, Any]] | None = None,
     runbook: Mapping[str, Any] | None = None,
     adapt: Callable[[Path], None] = lambda include: None,
+    parallelism: int = 2,
 ) -> Iterator[Deployment]:
     """Start it; wait until our DAGs are there and the clock ticks. A proxy stands before Airflow's API.
 
@@ -221,6 +222,7 @@ def deploy(
     airflow = Airflow(
         folder / "airflow",
         database=database,
+        parallelism=parallelism,
         dags=[PIPELINES, *dags],
         config={
             "incident_response.store_url": store_url,

@@ -1,9 +1,10 @@
 """Which run a task has started or waited for, by Airflow's REST API.
 
 Airflow keeps no link from a run to the task that started it. The task keeps three traces: the XCom
-`trigger_run_id`, the link of its page, and its rendered fields. None of them is there always: the XCom is gone
-once the task was cleared, 3.1 renders no fields for the API, and 3.3 links to a run `None` then. A task that
-starts a run by other means (the Task SDK's own messages, a client of its own) leaves none, and is a task like any.
+`trigger_run_id`, the link of its page, and its rendered fields. None of them is there always: the XCom is
+gone once the task was cleared, 3.1 tells no rendered fields, and 3.3 links to a run `None` then. A task that
+starts a run by other means (the Task SDK's own messages, a client of its own) leaves none, and is a task like
+any other.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Which DAG hangs on which: assets, ExternalTaskSensor.
 
 A trigger is no such edge. What it started has started, so its failure is not made by who started it; and who
-started it hangs on it only while it waits for it, which the graph does not tell: there the failure itself names
-what it waited for (domain.waiting).
+started it hangs on it only while it waits for it, which the graph does not tell: there the failure itself
+names what it waited for (domain.waiting).
 
 Airflow's public API tells the operators' names and nothing of their targets; the graph of its own page
 ("Dependencies") knows all. That address is not promised to stay: where it is gone or refused, the

@@ -1,7 +1,7 @@
 """Waiting: what failed because a run of another DAG did. The other one is the cause, whatever started it.
 
-Who starts a run hangs on it only while it waits for it. So it is the failure that names what it waited for, and not
-the graph of the DAGs.
+Who starts a run hangs on it only while it waits for it. So it is the failure that names what it waited for,
+and not the graph of the DAGs.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from incident_response.domain.errors import Refused, Unknown
 from incident_response.domain.runbooks import Phase, Step, StepResult, StepState
 
 from .job import MOST_TEXTS, Job
-from .planning import as_data
+from .planning import as_data, may_act
 from .skipping import UNCHANGED, UNTOUCHED, Skipping
 
 
@@ -33,9 +33,13 @@ class Acting(Skipping):
         plan = [Planned(**entry) for entry in began.data["plan"]]
         if not plan:
             return self._skip(job, step.name, UNCHANGED, now)
+        later = []
         for planned in plan:
-            began = self._once(job, step, action, scene, planned, began, clock)
-        texts = [str(entry["text"]) for entry in began.data["done"].values()]
+            if (found := may_act(action, scene, planned)).proven is True:
+                began = self._once(job, step, action, scene, planned, began, clock)
+            else:
+                later.append(found.text)
+        texts = [*(str(entry["text"]) for entry in began.data["done"].values()), *later]
         text = "; ".join(texts[:MOST_TEXTS])
         self._remediations.put_step(replace(began, state=StepState.DONE, text=text, ended_at=clock()))
         return text

@@ -26,7 +26,7 @@ from .foresight import Foresight, foresee
 from .gathering import Gathering
 from .groups import Group, again, grouped, joined, occurring, proven, sightings
 from .muting import Muting
-from .news import ended, is_working, news_of
+from .news import at_work_on_what_waited, ended, is_working, news_of
 from .placing import Known, Placing
 from .policy_book import PolicyBook
 from .splitting import Splitting
@@ -175,7 +175,10 @@ class Intake:
         still = tx.firing(quiet.keys()) if quiet else {}
         for number, key in quiet.items():
             incident, group = known[key]
-            if not still.get(number) and proven(incident, group, tx.sightings(number), self.classify):
+            seen = tx.sightings(number)
+            if at_work_on_what_waited(incident, seen):
+                continue  # it comes to its own end
+            if not still.get(number) and proven(incident, group, seen, self.classify):
                 policy, proof = self._policies.of(tx, incident), group.proof or "All its signals are quiet"
                 changes[number] = changes.get(number, Change(incident)).then(
                     partial(mitigate, policy=policy, by="system:intake", now=now, proof=proof)

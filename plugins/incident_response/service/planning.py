@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from incident_response.domain.actions import Planned
+from incident_response.domain.actions import Finding, Patient, Planned, Scene
 from incident_response.domain.errors import Refused
 from incident_response.domain.runbooks import APPROVE, Phase, RemediationState, StepResult, StepState
 from incident_response.domain.timeline import EventKind, TimelineEvent
@@ -73,6 +73,11 @@ class Planning(Steps):
             text = f"{job.runbook.name} waits for an approval until {until}. "
             asked = StepResult(number, attempt, APPROVE, StepState.RUNNING, now)
             self._remediations.ask(asked, f"{text}{job.results[PLAN].text}"[:1000], job.by, now)
+
+
+def may_act(action: Any, scene: Scene, planned: Planned) -> Finding:
+    """Has its time come? Nearly everything can be done at once. Raises Refused when it never will."""
+    return action.ready(scene, planned) if isinstance(action, Patient) else Finding("", proven=True)
 
 
 def as_data(plan: Sequence[Planned]) -> list[dict[str, Any]]:

@@ -6,19 +6,20 @@ after. Nothing here knows Airflow: the operators of a runbook's DAG call it, and
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from incident_response.domain.errors import RunbookNotFound
+from incident_response.domain.records import Role
 from incident_response.domain.runbooks import Remediation, RemediationState, StepState
 
-from .acting import Acting
-from .checking import Checking
+from .following import Following
 from .job import Job, changes, is_done
 from .looking import Looking
 from .planning import Planning
 
 
-class Running(Looking, Planning, Acting, Checking):
+class Running(Looking, Planning, Following):
     """All of it, from the first look to the end."""
 
     def job(self, number: int, run_id: str) -> Job | None:
@@ -45,9 +46,28 @@ class Running(Looking, Planning, Acting, Checking):
         state, reason = self._outcome(job, red)
         number, attempt = job.incident.number, job.remediation.attempt
         self._remediations.end(number, attempt, state, reason, now, job.causes)
+        if state is RemediationState.SUCCEEDED:
+            self._end_consequences(job, now)
         again = self.job(number, job.remediation.run_id)
         assert again is not None
         return again.remediation
+
+    def _end_consequences(self, job: Job, now: datetime) -> None:
+        """What followed from the trouble and was proven to be well with it fires no more: else it would be
+        taken in again on its own when the incident is over.
+        """
+        seen = [run for result in job.results.values() for run in result.data.get("runs") or ()]
+        runs = {(run["dag_id"], run["run_id"]) for run in seen}
+        over = [
+            replace(one, firing=False, last_at=now, count=0, details={**one.details, "proof": job.proof})
+            for one in job.sightings
+            if one.firing
+            and one.role is Role.CONSEQUENCE
+            and (one.labels.get("dag_id"), one.labels.get("run_id")) in runs
+        ]
+        if over:
+            with self._store.transaction() as tx:
+                tx.record(over)
 
     @staticmethod
     def _outcome(job: Job, red: tuple[str, str] | None) -> tuple[RemediationState, str]:

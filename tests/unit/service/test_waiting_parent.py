@@ -1,4 +1,4 @@
-"""A parent that waits for a run of another DAG: the other one is the cause, in whatever order they are seen."""
+"""A parent that waits for a run of another DAG: the other is the cause, in whatever order they are seen."""
 
 from __future__ import annotations
 
@@ -84,7 +84,8 @@ def test_what_a_dags_own_callback_says_of_the_parents_run_opens_nothing(house: H
     """It comes seconds later and names no task; the task has spoken already."""
     house.intake.receive([CHILD], START)
     house.intake.receive([PARENT], SOON)
-    house.intake.receive([run_failed("callback", "parent", "r1", SOON, DagFacts(), reason="a task failed")], SOON)
+    said = run_failed("callback", "parent", "r1", SOON, DagFacts(), reason="a task failed")
+    house.intake.receive([said], SOON)
     (incident,) = open_(house)
     assert incident.service == "child"
 
