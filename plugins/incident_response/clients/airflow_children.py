@@ -68,9 +68,17 @@ def starters(api: AirflowRest, dag_id: str, run_id: str) -> frozenset[tuple[str,
 
 
 def child_of(api: AirflowRest, row: Mapping[str, Any]) -> Child | None:
-    """The run that a task instance (its row) has started; None when there is no such run (any more)."""
+    """The run that a task instance (its row) has started; None when there is no such run (any more).
+
+    Raises AirflowRefused when it may be there and nobody may read it: then the task must not be repeated.
+    """
     for child in _candidates(api, row):
-        if _found(api, child.path) is not None:
+        try:
+            api.get(child.path)
+        except AirflowRefused as refused:
+            if refused.status != 404:
+                raise
+        else:
             return child
     return None
 

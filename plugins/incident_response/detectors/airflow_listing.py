@@ -132,8 +132,14 @@ class Listing:
 
     def waited_for(self, task: FailedTask) -> dict[str, str] | None:
         """The run of another DAG that explains the failure; None: it failed by itself, or before it could
-        start that run.
+        start that run, or nobody may read it.
         """
+        try:
+            return self._waited_for(task)
+        except AirflowRefused:
+            return None
+
+    def _waited_for(self, task: FailedTask) -> dict[str, str] | None:
         operator = str(task.row.get("operator_name") or task.row.get("operator") or "")
         fields = task.row.get("rendered_fields") or {}
         if may_start(operator) or "trigger_dag_id" in fields:
