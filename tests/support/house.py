@@ -176,6 +176,13 @@ class House:
             return [event.text for event in tx.timeline(number)]
 
 
+# What psycopg says of a database that is down.
+UNREACHED = (
+    'connection to server at "lianel-postgres" (172.18.0.1), port 5432 failed: Connection refused\n'
+    "\tIs the server running on that host and accepting TCP/IP connections?"
+)
+
+
 def failed(
     dag: str = "entsoe_ingestion",
     task: str = "load",

@@ -9,6 +9,8 @@ from incident_response.domain.redaction import one_line
 
 from .tls_certificate import verification_error
 
+REFUSES = "refuses connections"
+
 
 def in_words(error: BaseException, seconds: float) -> str:
     """The end of a sentence that begins with the service's name. `seconds`: the time it was given."""
@@ -19,7 +21,7 @@ def in_words(error: BaseException, seconds: float) -> str:
         return f"shows a certificate that cannot be trusted: {why}"
     for cause in _causes(error):
         if isinstance(cause, ConnectionRefusedError):
-            return "refuses connections"
+            return REFUSES
         if isinstance(cause, socket.gaierror):
             return f"has a name that cannot be resolved: {one_line(cause.strerror or str(cause), 80)}"
     if isinstance(error, httpx.ConnectTimeout):

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from incident_response.clients.docker_api import Engine
+from incident_response.domain.grounds import EVIDENCE, Ground
 from incident_response.domain.signals import Signal
 from incident_response.domain.times import in_words
 from incident_response.sources.docker_engine import DockerSource, Terms
@@ -74,9 +75,8 @@ class DockerDetector(SourceDetector[DockerSource]):
         if reason := why_down(row, facts, expected=terms.expected, oom=oom):
             since = downs.since(name, ended, now)
             if now - since >= self.source.down_for:
-                yield finding(
-                    "ContainerDown", name, terms, f"Container {name} {reason}", since, evidence(row, facts)
-                )
+                details = {**evidence(row, facts), EVIDENCE: Ground.HARD.value}
+                yield finding("ContainerDown", name, terms, f"Container {name} {reason}", since, details)
         elif row and (reason := why_unhealthy(row, facts, terms, now)):
             yield finding(
                 "ContainerUnhealthy", name, terms, f"Container {name} {reason}", now, evidence(row, facts)
@@ -101,7 +101,8 @@ class DockerDetector(SourceDetector[DockerSource]):
                 f"Container {name} was restarted {count} times within {in_words(limit.within)} "
                 f"(limit {limit.count}){last}"
             )
-            yield finding("ContainerRestarting", name, terms, summary, now, evidence(row, facts))
+            details = {**evidence(row, facts), EVIDENCE: Ground.HARD.value}
+            yield finding("ContainerRestarting", name, terms, summary, now, details)
 
     def _memory(
         self,

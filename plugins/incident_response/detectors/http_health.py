@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from incident_response.clients.http_access import authorization_of
+from incident_response.clients.http_failures import REFUSES
 from incident_response.clients.http_probe import Answer, Probe
 from incident_response.clients.tls_certificate import context
 from incident_response.domain.errors import NotConfigured
+from incident_response.domain.grounds import EVIDENCE, Ground
 from incident_response.domain.signals import Signal
 from incident_response.domain.times import in_words
 from incident_response.sources.http_health import HttpHealthSource, HttpTarget
@@ -94,6 +96,8 @@ class HttpHealthDetector(SourceDetector[HttpHealthSource]):
             "seconds": round(answer.seconds, 3) if answer.seconds is not None else None,
             "sample": answer.sample,
             "tries": answer.tries,
+            # Nobody listens there: that is its own trouble. A bad answer may come from what it depends on.
+            EVIDENCE: Ground.HARD.value if answer.problem == REFUSES else None,
         }
         return streak.add(
             answer.problem,

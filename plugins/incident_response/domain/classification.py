@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from .frozen import revived
+from .grounds import Ground, ground_of
+from .identity import DEDUP_VERSION, PARTS_VERSION, Which, key_of, parts_of
+from .services import ServiceMap
 from .severities import Scenario, Severity
 from .signals import ALERTNAME, Signal
 
-DEDUP_VERSION = "v1"
 _FIELD = re.compile(r"\{(\w+)\}")
 _MOST = 2000  # names, and decisions, that are remembered: they come from outside and must not fill the memory
 
@@ -29,6 +31,7 @@ class Classification:
     runbook: str | None
     level: int
     event_like: bool
+    evidence: Ground = Ground.SYMPTOM  # what the signal itself stands on
 
 
 Text = tuple[str, ...]
@@ -51,6 +54,9 @@ class Rule:
     runbook: str | None = None
     level: int = 1  # level that is paged first (procedures §4.1: jumps)
     event_like: bool = False  # an event going quiet proves nothing: it needs a verification
+    evidence: Ground = Ground.SYMPTOM  # hard: the alert itself is the failure, not a sign of it
+    # Labels that tell one thing from another of the same service and cause; None: what the texts do not say.
+    which: Which | tuple[str, ...] | None = None
 
     @cached_property
     def _patterns(self) -> tuple[tuple[str, re.Pattern[str]], ...]:
@@ -60,6 +66,20 @@ class Rule:
     def _texts(self) -> tuple[Text, Text, Text]:
         return _parts(self.service), _parts(self.cause), _parts(self.title)
 
+    @cached_property
+    def _said(self) -> frozenset[str]:
+        """The labels that service and cause are made of."""
+        return frozenset((*self._texts[0][1::2], *self._texts[1][1::2]))
+
+    @cached_property
+    def _which(self) -> Which | tuple[str, ...]:
+        if self.which is not None:
+            return self.which
+        if "service" not in self._texts[0][1::2] or self._said - {"service", ALERTNAME}:
+            return Which.NOTHING  # the rule knows what it is about
+        # A cause that is the alert's name is one that no rule knows: then its labels say which thing it is.
+        return Which.LABELS if ALERTNAME in self._texts[1] else Which.PARTS
+
     def matches(self, labels: Mapping[str, str]) -> bool:
         """True when every named label's whole value matches its pattern."""
         return all(pattern.fullmatch(labels.get(label, "")) for label, pattern in self._patterns)
@@ -68,7 +88,9 @@ class Rule:
         """False when no signal of this name can match."""
         return all(pattern.fullmatch(alertname) for label, pattern in self._patterns if label == ALERTNAME)
 
-    def apply(self, signal: Signal, labels: Mapping[str, str]) -> Classification:
+    def apply(
+        self, signal: Signal, labels: Mapping[str, str], services: ServiceMap | None = None
+    ) -> Classification:
         """The decision this rule makes for `signal`, whose labels may have been completed."""
         texts = self._texts
         values: Mapping[str, str] = {"summary": signal.summary, **labels}
@@ -78,13 +100,20 @@ class Rule:
             "severity": _tagged(signal) or self.severity or _labelled(signal) or Severity.P3,
             "scenario": self.scenario,
             "service": service,
-            "dedup_key": f"{DEDUP_VERSION}:{self.scenario.value}:{service}:{_fill(texts[1], values)}"[:255],
+            "dedup_key": self._key(labels, service, _fill(texts[1], values), services),
             "title": _fill(texts[2], values)[:200],
             "runbook": self.runbook,
             "level": self.level,
             "event_like": self.event_like,
+            "evidence": ground_of(signal.details, self.evidence),
         }
         return revived(Classification, found)  # one for each signal of a storm
+
+    def _key(self, labels: Mapping[str, str], service: str, cause: str, services: ServiceMap | None) -> str:
+        parts = parts_of(self._which, labels, service, self._said, services)
+        if not parts:
+            return key_of(DEDUP_VERSION, self.scenario.value, service, cause)
+        return key_of(PARTS_VERSION, self.scenario.value, service, cause, *("=".join(p) for p in parts))
 
 
 _LAST_RESORT = Rule(name="default")
@@ -96,7 +125,7 @@ class Rules:
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         self._rules = (*rules, _LAST_RESORT)
         self._by_name: dict[str, tuple[Rule, ...]] = {}
-        self._decided: dict[tuple[str, str | None, str, Severity | None], Classification] = {}
+        self._decided: dict[tuple[object, ...], Classification] = {}
 
     def __iter__(self) -> Iterator[Rule]:
         """The rules that were given."""
@@ -105,20 +134,24 @@ class Rules:
     def __len__(self) -> int:
         return len(self._rules) - 1
 
-    def classify(self, signal: Signal, service: str | None = None) -> Classification:
-        """What the first matching rule says. `service` is what the label of this name is taken for."""
-        about = (signal.fingerprint, service, signal.summary, _tagged(signal))  # all that a rule looks at
+    def classify(
+        self, signal: Signal, service: str | None = None, services: ServiceMap | None = None
+    ) -> Classification:
+        """What the first matching rule says. `service` is what the label of this name is taken for, by `services`."""
+        # All that a rule looks at.
+        evidence, naming = ground_of(signal.details, Ground.SYMPTOM), services.naming if services else 0
+        about = (signal.fingerprint, service, signal.summary, _tagged(signal), evidence, naming)
         found = self._decided.get(about)
         if found is None:
             if len(self._decided) >= _MOST:
                 self._decided.clear()
-            found = self._decided[about] = self._decide(signal, service)
+            found = self._decided[about] = self._decide(signal, service, services)
         return found
 
-    def _decide(self, signal: Signal, service: str | None) -> Classification:
+    def _decide(self, signal: Signal, service: str | None, services: ServiceMap | None) -> Classification:
         labels = signal.labels if service is None else {**signal.labels, "service": service}
         rule = next(rule for rule in self._for(signal.alertname) if rule.matches(labels))
-        return rule.apply(signal, labels)
+        return rule.apply(signal, labels, services)
 
     def _for(self, alertname: str) -> tuple[Rule, ...]:
         """The rules that may match a name: a storm has many signals and few names."""

@@ -18,6 +18,7 @@ from .severities import Severity
 from .signals import Signal
 from .times import utc
 
+_MOST_CAUSES = 3
 TASK_FAILED = "AirflowTaskFailed"
 RUN_FAILED = "AirflowDAGRunFailed"
 RUN_STUCK = "AirflowRunStuck"
@@ -108,6 +109,7 @@ def task_failed(
             max_tries=max_tries,
             exception=kind,
             message=message,
+            caused_by=_behind(exception),
             logical_date=_iso(logical_date),
             log_path=attempt.log_path,
             waits_for=waits_for,
@@ -271,6 +273,19 @@ def _said(exception: BaseException | str | None) -> tuple[str, str]:
         return type(exception).__name__, one_line(str(exception))
     except Exception:  # noqa: BLE001 — a pipeline's own exception may fail to print; its class still tells something
         return type(exception).__name__, ""
+
+
+def _behind(exception: BaseException | str | None) -> str:
+    """What it was raised from, one redacted line each: `Load failed` from a refused connection."""
+    said: list[str] = []
+    seen = {id(exception)}
+    while isinstance(exception, BaseException) and len(said) < _MOST_CAUSES:
+        exception = exception.__cause__ or (None if exception.__suppress_context__ else exception.__context__)
+        if exception is None or id(exception) in seen:
+            break
+        seen.add(id(exception))
+        said.append(": ".join(part for part in _said(exception) if part))
+    return " < ".join(said)
 
 
 def _last_line(trace: str) -> str:

@@ -35,6 +35,7 @@ class Service:
     aliases: tuple[str, ...] = ()  # how labels call it
     depends_on: tuple[str, ...] = ()  # names; broken ones break this one
     container: Container | None = None
+    errors: tuple[str, ...] = ()  # words by which the errors of others name it: a driver, a port
 
 
 class ServiceMap:
@@ -45,6 +46,7 @@ class ServiceMap:
         self._known = {service.name: service for service in self._services}
         self._containers = {s.container.name: s.container for s in self._services if s.container}
         self._names = {alias: s.name for s in self._services for alias in (s.name, *s.aliases)}
+        self.naming = hash(frozenset(self._names.items()))  # the same for maps that call everything alike
         self._needs: dict[str, set[str]] = {}
         self._feeds: dict[str, set[str]] = {}
         given = ((needed, service.name) for service in self._services for needed in service.depends_on)

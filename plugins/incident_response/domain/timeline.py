@@ -17,6 +17,7 @@ class EventKind(str, Enum):
     OPENED = "opened"
     SIGNAL = "signal"
     ATTACHED = "attached"  # a consequence, or another incident of the same cause
+    LINKED = "linked"  # to the incident of something it depends on, or that depends on it
     MERGED = "merged"
     SPLIT = "split"
     PAGED = "paged"

@@ -101,6 +101,9 @@ class Transaction(Protocol):
         merged, however often.
         """
 
+    def holding(self, fingerprints: Collection[str]) -> Mapping[str, int]:
+        """By fingerprint: the open incident, the latest one, that has it as its own signal."""
+
     def move_signals(self, number: int, to: int, role: Role) -> None:
         """Give all signals of an incident to another one, which counts them in; its own ones as `role`."""
 

@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from incident_response.domain.classification import Rule, Rules
+from incident_response.domain.grounds import Ground
+from incident_response.domain.identity import Which
 from incident_response.domain.severities import Scenario, Severity
 
 from .yaml_file import Misplaced, Model
@@ -30,6 +32,14 @@ class RuleEntry(Model):
     runbook: str | None = None
     level: Literal[1, 2, 3, 4] = 1
     event_like: bool = Field(False, description="True: going quiet proves nothing; a verification has to.")
+    evidence: Ground = Field(
+        Ground.SYMPTOM, description="hard: the alert itself is the failure; no other incident mutes it."
+    )
+    which: Which | tuple[str, ...] | None = Field(
+        None,
+        description="Labels that tell one thing from another of this service and cause: a list, `labels` (all), "
+        "`parts` (hosts, queues …), `nothing`. Empty: `labels` where the cause is the alert's name, else `parts`.",
+    )
 
     @field_validator("match")
     @classmethod

@@ -58,6 +58,9 @@ class ServiceEntry(Model):
     depends_on: tuple[str, ...] = Field(
         (), description="Names of services; trouble of theirs is trouble here."
     )
+    errors: tuple[Annotated[str, Field(min_length=3, max_length=60)], ...] = Field(
+        (), description="Words by which errors of others name it beside its names: psycopg, port 5432."
+    )
     container: ContainerEntry | None = Field(None, description="When it runs in a Docker container.")
 
 
@@ -67,6 +70,9 @@ class UmbrellaEntry(Model):
     name: str = Field(min_length=1, max_length=60)
     scenario: Scenario | None = Field(None, description="Empty: whatever the trouble.")
     services: int = Field(ge=2, le=1000, description="This many different ones …")
+    alerts: int | None = Field(
+        None, ge=2, le=10_000, description="… or this many different alerts, whatever their services …"
+    )
     within: ElapsedText = Field(description="… that opened within this time.")
     severity: Severity = Field(description="At least. What is worse is never hidden under it.")
     title: str = Field(min_length=1, max_length=120, description="May name {count}.")
@@ -83,6 +89,9 @@ class ServicesFile(Model):
     )
     window: ElapsedText = Field(
         "15 min", description="Incidents that opened this long before their cause become its consequences."
+    )
+    explains: ElapsedText = Field(
+        "2 h", description="An incident that is open for longer is no cause of what begins now."
     )
     services: tuple[ServiceEntry, ...] = ()
     together: tuple[UmbrellaEntry, ...] = ()
@@ -130,7 +139,7 @@ def grouping(content: ServicesFile) -> Grouping:
     """The domain's record."""
     return Grouping(
         services=ServiceMap(
-            Service(s.name, s.aliases, s.depends_on, _container(s)) for s in content.services
+            Service(s.name, s.aliases, s.depends_on, _container(s), s.errors) for s in content.services
         ),
         umbrellas=tuple(
             Umbrella(
@@ -142,11 +151,13 @@ def grouping(content: ServicesFile) -> Grouping:
                 scenario=rule.scenario,
                 runbook=rule.runbook,
                 level=rule.level,
+                alerts=rule.alerts,
             )
             for rule in content.together
         ),
         wait=Span.parse(content.wait).elapsed,
         window=Span.parse(content.window).elapsed,
+        explains=Span.parse(content.explains).elapsed,
     )
 
 

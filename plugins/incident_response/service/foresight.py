@@ -10,7 +10,8 @@ from enum import Enum
 from incident_response.domain.classification import Classification
 from incident_response.domain.commands import open_incident
 from incident_response.domain.escalation import EscalationPolicy
-from incident_response.domain.grouping import SEVERAL, Grouping
+from incident_response.domain.grouping import SEVERAL, Bond, Grouping
+from incident_response.domain.identity import has_parts
 from incident_response.domain.incidents import Incident, Status
 from incident_response.domain.signals import Signal
 from incident_response.domain.silences import Muted
@@ -66,7 +67,8 @@ def foresee(
     found, known = _known(tx, signal, found, policy, now)
     upstreams = grouping.services.upstreams(found.service)
     muted = muting.muted(tx, signal, found, now)
-    quiet = grouping.quiet(found)
+    account = grouping.account([(signal, found.evidence)], [found.service])
+    quiet = grouping.quiet(found, account)
 
     def answer(expected: Expected, incident: Incident | None = None) -> Foresight:
         new = expected is Expected.OPENED
@@ -80,13 +82,20 @@ def foresee(
     into = tx.merged([found.dedup_key]).get(found.dedup_key) if known is None else None
     if into is not None and into[1] not in upstreams:
         return answer(Expected.MERGED, tx.get(into[0]))
+    before = tx.holding([signal.fingerprint]) if known is None and has_parts(found.dedup_key) else {}
+    if before:
+        held_by = tx.get(before[signal.fingerprint])
+        return answer(Expected.REOPENED if _rests(held_by) else Expected.COUNTED, held_by)
     # What is over reopens for nothing that is muted, or a consequence of something else.
     if muted is not None:
         return answer(Expected.HELD)
     open_ = tx.open_on({*upstreams, SEVERAL})
-    cause = grouping.cause(found, open_)
-    if cause is not None:
-        return answer(Expected.ATTACHED, cause)
+    told = {i.number: f"attach:{i.number}:{i.reopenings}:{found.dedup_key}" for i in open_}
+    begun = tx.begun(told.values()) if told else ()
+    followed = [*(n for n, effect in told.items() if effect in begun), *([into[0]] if into else [])]
+    tie = grouping.tie(found, account, open_, now, followed)
+    if tie is not None and tie.bond is Bond.CAUSE:
+        return answer(Expected.ATTACHED, tie.incident)
     if known is not None:
         return answer(Expected.REOPENED, known)
     shelter = grouping.shelter(found, open_, now)

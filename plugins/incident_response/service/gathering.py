@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from incident_response.domain.changes import Change
 from incident_response.domain.classification import Classification
 from incident_response.domain.commands import open_incident, reopen, set_severity
 from incident_response.domain.errors import StoreUnavailable
-from incident_response.domain.grouping import SEVERAL, Grouping, Umbrella, may_move
+from incident_response.domain.grounds import Account
+from incident_response.domain.grouping import SEVERAL, Bond, Grouping, Umbrella, may_move
 from incident_response.domain.incidents import Incident, Status
 from incident_response.domain.merging import merge, took_over
 from incident_response.domain.ports import Store
 from incident_response.domain.records import Role
-from incident_response.domain.severities import Scenario
+from incident_response.domain.severities import Scenario, worst
 from incident_response.domain.signals import ALERTNAME, Signal
 from incident_response.domain.transactions import Transaction
 from incident_response.domain.waiting import Waits
 
 from .groups import again
+from .linking import link
 from .policy_book import PolicyBook
 
 log = logging.getLogger(__name__)
 
+_NOW = timedelta()
 _OWED_FOR = timedelta(seconds=5)  # until then whoever opened it is about to gather it
 _BY = "system:grouping"
-_LOOK_BACK = 500  # incidents: more than that within minutes are a storm anyway
+_LOOK_BACK = (
+    500  # incidents before the first of those that were opened: more within minutes are under an umbrella
+)
+_MINUTE = timedelta(minutes=1)  # nobody is paged twice in it about one storm
+BEHIND = "behind"  # the label of an umbrella's incident that counts what came under it
 
 
 class Gathering:
@@ -42,6 +50,12 @@ class Gathering:
     ) -> None:
         self._store, self._policies, self._grouping = store, policies, grouping
         self._classify = classify
+
+    def company(self, tx: Transaction, first: int, now: datetime) -> Sequence[Incident]:
+        """The incidents that were opened within the last minute."""
+        if not self._grouping().umbrellas:
+            return ()
+        return tx.open_above(first - _LOOK_BACK, now - _MINUTE)
 
     def owe(self, tx: Transaction, opened: Sequence[Incident], now: datetime) -> Sequence[Incident]:
         """Note in the transaction that opens incidents which of them have to be gathered; returns these."""
@@ -90,7 +104,7 @@ class Gathering:
         self._consequences(tx, grouping, related | waits.dags, waits, now)
         for umbrella in grouping.umbrellas:
             if any(umbrella.covers(i.scenario, i.severity, i.service) for i in opened):
-                self._umbrella(tx, grouping, umbrella, max(i.number for i in opened), now)
+                self._umbrella(tx, grouping, umbrella, min(i.number for i in opened), now)
         tx.gathered([incident.number for incident in opened])
 
     def _consequences(
@@ -102,12 +116,17 @@ class Gathering:
             for incident in open_
             if incident.service in waits.dags
         }
-        pairs = grouping.consequences(open_, now, waits, behind)
+        account: Callable[[Incident], Account] = lambda one: self._account(tx, grouping, one)[0]  # noqa: E731
+        ties = grouping.ties(open_, account, now, waits, behind)
+        pairs = [(child, tie.incident) for child, tie in ties if tie.bond is Bond.CAUSE]
         tx.lock({incident.number for pair in pairs for incident in pair})  # all at once: in their order
         for child, cause in pairs:
             waited = cause.service in behind.get(child.number, ())
             reason = f"{child.service} {'waited for' if waited else 'depends on'} {cause.service}"
             self._merge(tx, child.number, cause.number, Role.CONSEQUENCE, reason, now)
+        for child, tie in ties:
+            if tie.bond is Bond.LINKED:
+                link(tx, child, tie.incident, now)
         for umbrella in (incident for incident in open_ if incident.service == SEVERAL):
             shared = self._cause_of_all(tx, grouping, umbrella, open_, now)
             if shared is not None:
@@ -123,19 +142,24 @@ class Gathering:
         now: datetime,
     ) -> Incident | None:
         """The incident that explains everything under an umbrella: many failed because one thing did."""
-        seen = [s for s in tx.sightings(umbrella.number) if s.role is Role.OWN]
-        services = {self._classify(again(one)).service for one in seen}
-        return grouping.cause_of_all(umbrella, services, open_, now)
+        account, services = self._account(tx, grouping, umbrella)
+        return grouping.cause_of_all(umbrella, services, account, open_, now)
+
+    def _account(self, tx: Transaction, grouping: Grouping, incident: Incident) -> tuple[Account, set[str]]:
+        """What the firing signals of an incident stand on, and which services they are about."""
+        seen = [again(s) for s in tx.sightings(incident.number) if s.role is Role.OWN]
+        found = [(signal, self._classify(signal)) for signal in seen]
+        services = {classified.service for _, classified in found}
+        told = [(signal, classified.evidence) for signal, classified in found if signal.firing]
+        return grouping.account(told, services), services
 
     def _umbrella(
-        self, tx: Transaction, grouping: Grouping, umbrella: Umbrella, newest: int, now: datetime
+        self, tx: Transaction, grouping: Grouping, umbrella: Umbrella, first: int, now: datetime
     ) -> None:
-        above, since = newest - _LOOK_BACK, now - umbrella.within
-        names = {
-            service for scenario, service in tx.opened(above, since) if umbrella.scenario in (None, scenario)
-        }
+        above, since = first - _LOOK_BACK, now - umbrella.within
+        names = [s for scenario, s in tx.opened(above, since) if umbrella.scenario in (None, scenario)]
         standing = grouping.standing(umbrella, tx.open_on({SEVERAL}), now)
-        if len(names) < umbrella.services and standing is None:
+        if not umbrella.are_enough(names) and standing is None:
             return
         shown = tx.open_above(above, since)
         members = grouping.under(umbrella, [*shown, *([standing] if standing else [])], now)
@@ -147,15 +171,24 @@ class Gathering:
             return
         for member in members:
             self._merge(tx, member.number, parent.number, Role.OWN, umbrella.name, now)
+        if umbrella.alerts and standing is not None:
+            current = tx.lock([parent.number])[parent.number]
+            tx.save([Change(counted(umbrella, current, len(members)))])
 
     def _raise(
         self, tx: Transaction, umbrella: Umbrella, members: Sequence[Incident], now: datetime
     ) -> Incident | None:
         found = umbrella.classification(members)
-        labels = {ALERTNAME: "IncidentsTogether", "umbrella": umbrella.name}
+        if any(i.dedup_key == found.dedup_key for i in tx.open_on({SEVERAL})):
+            # The one before is too old to take anything in: a storm that goes on is told once more.
+            found = replace(found, dedup_key=f"{found.dedup_key}@{now.isoformat(timespec='microseconds')}")
+        labels = {ALERTNAME: "IncidentsTogether", "umbrella": umbrella.name, BEHIND: str(len(members))}
         signal = Signal("grouping", labels, _names(members), min(m.opened_at for m in members))
         number = tx.allocate(1)[0]
-        change = open_incident(number, signal, found, self._policies.for_new(tx, now), now)
+        # Who has just been paged about one of them is not paged again within the minute, unless for worse.
+        told = [m.severity for m in members if m.pages]
+        quiet = _MINUTE if told and not worst(m.severity for m in members).worse_than(worst(told)) else _NOW
+        change = open_incident(number, signal, found, self._policies.for_new(tx, now), now, quiet)
         return change.incident if tx.insert([change]) else None
 
     def _merge(
@@ -203,6 +236,12 @@ def _may_have_company(grouping: Grouping, incident: Incident) -> bool:
     services, name = grouping.services, incident.service
     covered = any(u.covers(incident.scenario, incident.severity, name) for u in grouping.umbrellas)
     return bool(covered or services.upstreams(name) or services.downstreams(name))
+
+
+def counted(umbrella: Umbrella, incident: Incident, more: int) -> Incident:
+    """An umbrella's incident with so many more behind it: its title, and what pages say, follow."""
+    count = int(incident.labels.get(BEHIND, "0")) + more
+    return incident.evolve(title=umbrella.titled(count)[:200], labels={**incident.labels, BEHIND: str(count)})
 
 
 def _names(members: Sequence[Incident]) -> str:

@@ -8,6 +8,7 @@ from operator import attrgetter
 
 from incident_response.domain.classification import Classification
 from incident_response.domain.frozen import revived
+from incident_response.domain.grounds import Ground
 from incident_response.domain.incidents import Incident
 from incident_response.domain.records import Role, Sighting
 from incident_response.domain.severities import Severity, worst
@@ -124,8 +125,11 @@ def again(seen: Sighting) -> Signal:
 
 
 def _worst(findings: Sequence[Classification]) -> Classification:
-    """The first one, with the worst severity of all."""
+    """The first one, with the worst severity and the hardest evidence of all."""
     if len(findings) == 1:
         return findings[0]
     first, severity = findings[0], worst(found.severity for found in findings)
-    return first if severity is first.severity else replace(first, severity=severity)
+    hard = any(found.evidence is Ground.HARD for found in findings)
+    evidence = Ground.HARD if hard else first.evidence
+    same = severity is first.severity and evidence is first.evidence
+    return first if same else replace(first, severity=severity, evidence=evidence)

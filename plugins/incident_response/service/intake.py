@@ -14,7 +14,7 @@ from functools import partial
 from incident_response.domain.changes import Change
 from incident_response.domain.classification import Classification, Rules
 from incident_response.domain.commands import mitigate, open_incident, reopen, set_severity
-from incident_response.domain.grouping import Grouping
+from incident_response.domain.grouping import Grouping, may_move
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Store
 from incident_response.domain.records import Sighting
@@ -30,6 +30,8 @@ from .news import at_work_on_what_waited, ended, is_working, news_of
 from .placing import Known, Placing
 from .policy_book import PolicyBook
 from .splitting import Splitting
+
+_COMPANY = 50  # of those that opened a moment ago
 
 
 class Taken(str, Enum):
@@ -77,7 +79,7 @@ class Intake:
         groups, keys = self._grouped(signals, grouping)  # before the transaction: others wait for its end
         with self._store.transaction() as tx:
             tx.bar_gathering()
-            work = _Work(tx, now, Placing(tx, grouping, self.muting, now))
+            work = _Work(tx, now, Placing(tx, grouping, self.muting, self.classify, now))
             self._take(work, groups)
             owed = self.gathering.owe(tx, work.risen, now)
         self.gathering.gather(owed, now)
@@ -98,7 +100,7 @@ class Intake:
             tx.release(orphans)
             signals = [*held, *(again(orphan) for orphan in orphans)]
             grouping = self._grouping()
-            work = _Work(tx, now, Placing(tx, grouping, self.muting, now))
+            work = _Work(tx, now, Placing(tx, grouping, self.muting, self.classify, now))
             self._take(work, self._grouped(signals, grouping)[0])
             owed = self.gathering.owe(tx, work.risen, now)
         self.gathering.gather(owed, now)
@@ -106,7 +108,8 @@ class Intake:
 
     def classify(self, signal: Signal) -> Classification:
         """What the rules in force say of a signal, and nothing else."""
-        return self._rules().classify(signal, self._grouping().services.name(signal.labels))
+        services = self._grouping().services
+        return self._rules().classify(signal, services.name(signal.labels), services)
 
     def foresee(self, signal: Signal, now: datetime) -> Foresight:
         """What would become of a firing signal now. Nothing is stored."""
@@ -120,7 +123,7 @@ class Intake:
 
     def _grouped(self, signals: Sequence[Signal], grouping: Grouping) -> tuple[dict[str, Group], list[str]]:
         rules, services = self._rules(), grouping.services
-        return grouped([(s, rules.classify(s, services.name(s.labels))) for s in signals])
+        return grouped([(s, rules.classify(s, services.name(s.labels), services)) for s in signals])
 
     def _take(self, work: _Work, groups: dict[str, Group]) -> None:
         if not groups:
@@ -161,6 +164,8 @@ class Intake:
                 )
                 work.taken[key] = Receipt(incident.number, Taken.REOPENED)
                 work.risen.append(change.incident)
+            if may_move(change.incident) and work.placing.names_cause(group):
+                work.risen.append(change.incident)  # what opened it did not say why
             if group.firing and group.severity.worse_than(change.incident.severity):
                 change = change.then(
                     partial(set_severity, policy=policy, severity=group.severity, by="system:intake", now=now)
@@ -256,7 +261,7 @@ class Intake:
         left = _without(left, attached)
         sheltered = placing.shelter(left)
         if sheltered:
-            placing.faces(sheltered, self._policies.for_new(work.tx, work.now))
+            sheltered = placing.faces(sheltered, self._policies.for_new(work.tx, work.now))
             self._continue(work, sheltered)
         return _without(left, sheltered)
 
@@ -267,17 +272,19 @@ class Intake:
         tx, now, grouping = work.tx, work.now, self._grouping()
         policy = self._policies.for_new(tx, now)
         numbers = tx.allocate(len(fresh))
-        changes = {
-            key: open_incident(
-                number, group.signals[0], group.found, policy, now, grouping.quiet(group.found)
-            )
-            for number, (key, group) in zip(numbers, fresh.items(), strict=True)
-        }
+        company = self.gathering.company(tx, min(numbers), now)
+        changes: dict[str, Change] = {}
+        for number, (key, group) in zip(numbers, fresh.items(), strict=True):
+            quiet = grouping.quiet(group.found, work.placing.account(group), company)
+            opening = open_incident(number, group.signals[0], group.found, policy, now, quiet)
+            changes[key] = opening
+            company = [*company, opening.incident][-_COMPANY:]
         written = set(tx.insert(list(changes.values())))
         opened = {key: c.incident for key, c in changes.items() if c.incident.number in written}
         tx.record(
             [s for key, incident in opened.items() for s in sightings(incident.number, fresh[key].signals)]
         )
+        work.placing.link(opened)
         over = work.placing.over_already({key: (incident, fresh[key]) for key, incident in opened.items()})
         work.risen += opened.values()
         work.taken.update({key: Receipt(i.number, Taken.OPENED) for key, i in opened.items()})

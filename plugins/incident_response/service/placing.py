@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from incident_response.domain.changes import Change
+from incident_response.domain.classification import Classification
 from incident_response.domain.commands import open_incident
 from incident_response.domain.escalation import EscalationPolicy
-from incident_response.domain.grouping import SEVERAL, Grouping
+from incident_response.domain.grounds import Account, Ground
+from incident_response.domain.grouping import SEVERAL, Bond, Grouping, Tie
+from incident_response.domain.identity import has_parts
 from incident_response.domain.incidents import Incident
 from incident_response.domain.merging import merge, took_over
 from incident_response.domain.records import Held, Role, Sighting
@@ -20,7 +23,9 @@ from incident_response.domain.timeline import EventKind, TimelineEvent
 from incident_response.domain.transactions import Transaction
 from incident_response.domain.waiting import Waits
 
+from .gathering import counted
 from .groups import Group, sightings
+from .linking import link
 from .muting import Muting, hold
 
 _EARLY = timedelta(hours=1)  # the end of something is remembered for this long
@@ -30,17 +35,48 @@ Known = dict[str, tuple[Incident, Group]]
 class Placing:
     """One transaction's questions: is it muted, merged, a consequence, or under an umbrella?"""
 
-    def __init__(self, tx: Transaction, grouping: Grouping, muting: Muting, now: datetime) -> None:
+    def __init__(
+        self,
+        tx: Transaction,
+        grouping: Grouping,
+        muting: Muting,
+        classify: Callable[[Signal], Classification],
+        now: datetime,
+    ) -> None:
         self._tx, self._grouping, self._muting, self._now = tx, grouping, muting, now
+        self._classify = classify
         self._asked: dict[frozenset[str], Sequence[Incident]] = {}
+        self._followed: dict[str, int] = {}  # by key: the incident into which it was merged as a consequence
+        self._linked: dict[str, Incident] = {}
 
     def merged(self, groups: Mapping[str, Group]) -> Known:
         """Those whose last incident was merged into an open one as another face of the same trouble."""
         found = self._tx.merged(groups.keys()) if groups else {}
         # Consequences are no other face of it: they are attached, and nothing has to be locked for that.
-        into = {key: n for key, (n, service) in found.items() if not self._follows(groups[key], service)}
+        follow = {key: n for key, (n, service) in found.items() if self._follows(groups[key], service)}
+        self._followed |= follow
+        into = {key: n for key, (n, _) in found.items() if key not in follow}
         parents = self._lock_open(into.values())
-        return {key: (parents[n], groups[key]) for key, n in into.items() if n in parents}
+        known = {key: (parents[n], groups[key]) for key, n in into.items() if n in parents}
+        return known | self._held_before({key: g for key, g in groups.items() if key not in found})
+
+    def _held_before(self, groups: Mapping[str, Group]) -> Known:
+        """Those of which an open incident has a signal already, by a key that an older version made.
+
+        What is open stays where it is, although its key would say more today: nobody is paged for it again.
+        """
+        newer = {key: group for key, group in groups.items() if has_parts(key)}
+        prints = {s.fingerprint for group in newer.values() for s in group.signals}
+        holding = self._tx.holding(prints) if prints else {}
+        into = {
+            key: number
+            for key, group in newer.items()
+            if (
+                number := next((holding[s.fingerprint] for s in group.signals if s.fingerprint in holding), 0)
+            )
+        }
+        parents = self._lock_open(into.values())
+        return {key: (parents[n], newer[key]) for key, n in into.items() if n in parents}
 
     def muted(self, groups: dict[str, Group]) -> tuple[set[str], dict[str, Group]]:
         """Holds what is silenced; returns the keys that are held whole, and the groups that are left."""
@@ -83,30 +119,56 @@ class Placing:
         waits = Waits(self._tx.waiting() if failures else ())
         behind = {key: waits.behind(group.firing) for key, group in groups.items()}
         open_ = self._open(groups, frozenset[str]().union(*behind.values()))
-        causes = {}
+        # The keys of effects, so that the timeline tells it once and not with each signal.
+        effect = {
+            (key, i.number): f"attach:{i.number}:{i.reopenings}:{key}"
+            for key, group in groups.items()
+            for i in open_
+            if i.service in self._grouping.services.upstreams(group.found.service) | behind[key]
+        }
+        told = self._tx.begun(effect.values()) if effect else ()  # asked for all at once
+        ties: dict[str, Tie] = {}
         for key, group in groups.items():
-            named = waits.cause(behind[key], open_)
-            # One that is worse opens an incident of its own, and is merged then, with its severity.
-            if named is not None:
-                causes[key] = None if group.severity.worse_than(named.severity) else named
-            else:
-                causes[key] = self._grouping.cause(group.found, open_, waits)
-        attached = {key: (cause, groups[key]) for key, cause in causes.items() if cause is not None}
+            before = [n for (other, n), name in effect.items() if other == key and name in told]
+            followed = [*before, *([self._followed[key]] if key in self._followed else [])]
+            found = self._grouping.tie(
+                group.found, self.account(group), open_, self._now, followed, waits, behind[key]
+            )
+            # What waited and is worse opens an incident of its own, and is merged then, with its severity.
+            if found is not None and not (
+                found.bond is Bond.CAUSE and group.severity.worse_than(found.incident.severity)
+            ):
+                ties[key] = found
+        self._linked |= {key: tie.incident for key, tie in ties.items() if tie.bond is Bond.LINKED}
+        attached = {k: (tie.incident, groups[k]) for k, tie in ties.items() if tie.bond is Bond.CAUSE}
         if not attached:
             return {}
         rows = []
-        # The keys of effects, so that the timeline tells it once and not with each signal.
-        effects = {f"attach:{c.number}:{c.reopenings}:{key}": key for key, (c, _) in attached.items()}
-        told = self._tx.begun(effects.keys())  # asked for all at once: nearly always all of them are
-        for effect, key in sorted(effects.items()):
+        effects = {effect[key, cause.number]: key for key, (cause, _) in attached.items()}
+        for name, key in sorted(effects.items()):
             cause, group = attached[key]
             rows += sightings(cause.number, group.signals, Role.CONSEQUENCE)
-            if effect in told:
+            if name in told:
                 continue
-            if self._tx.begin_effect(effect, cause.number, "system:intake", self._now) is None:
+            if self._tx.begin_effect(name, cause.number, "system:intake", self._now) is None:
                 self._tx.add_events(cause.number, [self._told(cause, group, cause.service in behind[key])])
         self._tx.record(rows)
         return {key: cause.number for key, (cause, _) in attached.items()}
+
+    def account(self, group: Group) -> Account:
+        """What a group stands on."""
+        told = ((s, self._classify(s).evidence) for s in group.firing)
+        return self._grouping.account(told, [group.found.service])
+
+    def names_cause(self, group: Group) -> bool:
+        """True for hard evidence that says which of the services it depends on is out of reach."""
+        return group.found.evidence is Ground.HARD and any(self.account(group).told)
+
+    def link(self, opened: Mapping[str, Incident]) -> None:
+        """Tell of each of these, and of the incident upstream that does not explain it, where the other one is."""
+        for key, incident in opened.items():
+            if key in self._linked:
+                link(self._tx, incident, self._linked[key], self._now)
 
     def shelter(self, groups: Mapping[str, Group]) -> Known:
         """Those that come under the incident of a young umbrella."""
@@ -119,9 +181,9 @@ class Placing:
             if incident is not None and incident.number in parents
         }
 
-    def faces(self, sheltered: Known, policy: EscalationPolicy) -> None:
+    def faces(self, sheltered: Known, policy: EscalationPolicy) -> Known:
         """A record for each cause that came under an umbrella: later signals of it, its end above all, find
-        the umbrella's incident by it.
+        the umbrella's incident by it. Returns them with the umbrella's incident as it is then.
         """
         tx, now, by = self._tx, self._now, "system:grouping"
         changes = []
@@ -132,6 +194,19 @@ class Placing:
             changes.append(Change(face.incident, (*opened.events, *face.events)))  # nobody is told of it
             tx.add_events(parent.number, [took_over(opened.incident, parent.title, by, now)])
         tx.insert(changes)
+        parents = self._counted(sheltered)
+        return {key: (parents[parent.number], group) for key, (parent, group) in sheltered.items()}
+
+    def _counted(self, sheltered: Known) -> dict[int, Incident]:
+        """The umbrellas' incidents, which say how much is behind them."""
+        parents = {parent.number: parent for parent, _ in sheltered.values()}
+        for number, parent in parents.items():
+            umbrella = self._grouping.umbrella(parent)
+            if umbrella is not None and umbrella.alerts:
+                more = sum(other.number == number for other, _ in sheltered.values())
+                parents[number] = counted(umbrella, parent, more)
+                self._tx.save([Change(parents[number])])
+        return parents
 
     def quiet(self, groups: Mapping[str, Group]) -> dict[str, int]:
         """Quiet signals end what is muted, and consequences; returns the incident of these by key.

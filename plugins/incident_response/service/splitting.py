@@ -10,6 +10,7 @@ from incident_response.domain.changes import Change
 from incident_response.domain.classification import Classification
 from incident_response.domain.commands import must_be_open, open_incident
 from incident_response.domain.errors import BadInput, IllegalTransition
+from incident_response.domain.identity import fitting
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Store
 from incident_response.domain.records import Role
@@ -53,7 +54,7 @@ class Splitting:
             key = found.dedup_key
             if key == incident.dedup_key or key in tx.lock_current([key], now):
                 # The incident keeps its key: what is split off gets one of its own, and is found by it.
-                key = f"{key}#{signal.fingerprint}"
+                key = fitting(f"{key}#{signal.fingerprint}")
             split = {**incident.split_off, **{s.fingerprint: key for s in taken}}
             other = tx.allocate(1)[0]
             policy = self._policies.for_new(tx, now)

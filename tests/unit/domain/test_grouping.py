@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incident_response.domain.grouping import Grouping, Umbrella
+from incident_response.domain.grounds import SYMPTOM, Account
+from incident_response.domain.grouping import Bond, Grouping, Umbrella
 from incident_response.domain.incidents import Incident, Status
 from incident_response.domain.services import Service, ServiceMap
 from incident_response.domain.severities import Scenario, Severity
@@ -39,7 +40,18 @@ def found(service: str, severity: Severity = Severity.P2, **fields: Any) -> Any:
 
 
 def pairs(*open_: Incident, now: datetime = NOW, grouping: Grouping = GROUPING) -> set[tuple[int, int]]:
-    return {(child.number, cause.number) for child, cause in grouping.consequences(open_, now)}
+    return {(child.number, cause.number) for child, cause in consequences(grouping, open_, now)}
+
+
+def consequences(grouping: Grouping, open_: Any, now: datetime) -> list[tuple[Incident, Incident]]:
+    ties = grouping.ties(open_, lambda incident: SYMPTOM, now)
+    return [(child, tie.incident) for child, tie in ties if tie.bond is Bond.CAUSE]
+
+
+def cause(of: Any, open_: list[Incident], account: Account = SYMPTOM, now: datetime = NOW) -> Any:
+    """The incident of which this would be a consequence."""
+    tie = GROUPING.tie(of, account, open_, now)
+    return tie.incident if tie is not None and tie.bond is Bond.CAUSE else None
 
 
 # ---------------------------------------------------------------------------------------------- the cause
@@ -48,41 +60,85 @@ def pairs(*open_: Incident, now: datetime = NOW, grouping: Grouping = GROUPING) 
 def test_the_deepest_cause_counts() -> None:
     """The database behind the identity service behind the API."""
     open_ = [incident(1, "identity"), incident(2, "db"), incident(3, "web")]
-    assert GROUPING.cause(found("api"), open_).number == 2
-    assert GROUPING.cause(found("identity"), open_).number == 2
-    assert GROUPING.cause(found("web"), open_) is None
-    assert GROUPING.cause(found("db"), open_) is None
+    assert cause(found("api"), open_).number == 2
+    assert cause(found("identity"), open_).number == 2
+    assert cause(found("web"), open_) is None
+    assert cause(found("db"), open_) is None
 
 
 def test_of_two_causes_of_one_depth_the_older_one_counts() -> None:
     """Two incidents of the database."""
     open_ = [incident(5, "db"), incident(3, "db")]
-    assert GROUPING.cause(found("api"), open_).number == 3
+    assert cause(found("api"), open_).number == 3
 
 
 @pytest.mark.parametrize("status", [s for s in Status if s not in (Status.MITIGATED,)])
 def test_only_what_is_broken_is_a_cause(status: Status) -> None:
     """What is mitigated or over explains nothing new."""
-    cause = GROUPING.cause(found("api"), [incident(1, "db", status=status)])
-    assert (cause is not None) is status.is_open
+    explained = cause(found("api"), [incident(1, "db", status=status)])
+    assert (explained is not None) is status.is_open
 
 
 def test_a_mitigated_incident_is_no_cause() -> None:
     """It holds down: trouble that begins now has another reason, or reopens it."""
-    assert GROUPING.cause(found("api"), [incident(1, "db", status=Status.MITIGATED)]) is None
+    assert cause(found("api"), [incident(1, "db", status=Status.MITIGATED)]) is None
 
 
 @given(st.sampled_from(Severity), st.sampled_from(Severity))
-def test_what_is_worse_than_its_cause_is_never_hidden(child: Severity, cause: Severity) -> None:
-    """For every pair of severities."""
-    explained = GROUPING.cause(found("api", child), [incident(1, "db", cause)])
-    assert (explained is not None) is not child.worse_than(cause)
+def test_what_is_worse_than_its_cause_is_never_hidden(child: Severity, other: Severity) -> None:
+    """For every pair of severities; a P4 hides nothing at all."""
+    explained = cause(found("api", child), [incident(1, "db", other)])
+    assert (explained is not None) is (other is not Severity.P4 and not child.worse_than(other))
 
 
 def test_a_cause_too_small_does_not_hide_one_that_is_large_enough() -> None:
     """The deepest of those that explain it."""
     open_ = [incident(1, "db", Severity.P4), incident(2, "identity", Severity.P1)]
-    assert GROUPING.cause(found("api", Severity.P2), open_).number == 2
+    assert cause(found("api", Severity.P2), open_).number == 2
+
+
+def told(*names: str) -> Account:
+    """A failure whose own error names these as out of reach."""
+    return Account(True, (frozenset(names),))
+
+
+def test_hard_evidence_is_explained_only_by_what_its_own_error_names() -> None:
+    """A task that says that the database refuses connections; not one that says something else, or nothing."""
+    open_ = [incident(1, "db")]
+    assert cause(found("api"), open_, told("db")).number == 1
+    for account in (told(), told("identity"), Account(True), Account(True, (frozenset(["db"]), frozenset()))):
+        assert cause(found("api"), open_, account) is None
+        tie = GROUPING.tie(found("api"), account, open_, NOW)
+        assert tie is not None
+        assert (tie.incident.number, tie.bond) == (1, Bond.LINKED)
+
+
+def test_a_failure_without_a_word_follows_the_same_failure_that_said_why() -> None:
+    """An alert on a counter of failures, after the task that it counts."""
+    tie = GROUPING.tie(found("api"), Account(True), [incident(1, "db")], NOW, followed=[1])
+    assert tie is not None
+    assert tie.bond is Bond.CAUSE
+    own = GROUPING.tie(found("api"), told(), [incident(1, "db")], NOW, followed=[1])
+    assert own is not None
+    assert own.bond is Bond.LINKED
+
+
+@pytest.mark.parametrize("account", [SYMPTOM, told("db")])
+def test_an_old_incident_explains_nothing_that_begins_now(account: Account) -> None:
+    """Open for hours: a symptom that began with it goes on, a new one is told, and linked to it."""
+    old = incident(1, "db", started_at=NOW - timedelta(hours=3), opened_at=NOW - timedelta(hours=3))
+    tie = GROUPING.tie(found("api"), account, [old], NOW)
+    assert tie is not None
+    assert tie.bond is Bond.LINKED
+    again = GROUPING.tie(found("api"), SYMPTOM, [old], NOW, followed=[1])
+    assert again is not None
+    assert again.bond is Bond.CAUSE
+
+
+def test_what_says_why_waits_only_for_what_it_names() -> None:
+    """Nothing can explain a container that exited: nobody has to wait for its cause."""
+    assert GROUPING.quiet(found("api"), told("db")) == GROUPING.wait
+    assert GROUPING.quiet(found("api"), told()) == timedelta()
 
 
 # -------------------------------------------------------------------------------------------- gathering
@@ -142,17 +198,17 @@ def test_gathering_is_sound_whatever_is_open(edges, open_, data) -> None:
     """Nothing worse moves under anything, nobody's work moves, no cause moves; the order is no matter."""
     grouping = Grouping(ServiceMap(edges=edges))
     incidents = [incident(n, **fields) for n, fields in enumerate(open_, 1)]
-    moved = grouping.consequences(incidents, NOW)
+    moved = consequences(grouping, incidents, NOW)
     children = {child.number for child, _ in moved}
-    for child, cause in moved:
-        assert cause.service in grouping.services.upstreams(child.service)
-        assert not child.severity.worse_than(cause.severity)
+    for child, parent in moved:
+        assert parent.service in grouping.services.upstreams(child.service)
+        assert not child.severity.worse_than(parent.severity)
         assert child.status is Status.TRIGGERED
-        assert cause.status is not Status.MITIGATED
-        assert cause.number not in children
+        assert parent.status is not Status.MITIGATED
+        assert parent.number not in children
     shuffled = data.draw(st.permutations(incidents))
     assert {(a.number, b.number) for a, b in moved} == {
-        (a.number, b.number) for a, b in grouping.consequences(shuffled, NOW)
+        (a.number, b.number) for a, b in consequences(grouping, shuffled, NOW)
     }
 
 
@@ -172,6 +228,14 @@ def test_what_may_be_a_consequence_waits() -> None:
     assert GROUPING.quiet(found("web", scenario=Scenario.DAG_FAILURE)) == GROUPING.wait
     assert GROUPING.quiet(found("web")) == timedelta()
     assert GROUPING.quiet(found("db")) == timedelta()
+
+
+def test_what_opens_just_after_others_waits_unless_it_is_worse() -> None:
+    """The first one is told at once; the second may be the second of a thousand."""
+    one = [incident(1, "web", Severity.P3)]
+    assert GROUPING.quiet(found("web", Severity.P3), company=one) == GROUPING.wait
+    assert GROUPING.quiet(found("web", Severity.P2), company=one) == timedelta()
+    assert GROUPING.quiet(found("web", Severity.P1), company=[incident(1, "web", Severity.P1)]) == timedelta()
 
 
 # ------------------------------------------------------------------------------------------- umbrellas

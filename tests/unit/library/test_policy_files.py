@@ -80,7 +80,7 @@ FILES: dict[str, tuple[str, type[Model]]] = {
 }
 
 CONTAINERS = (
-    "nginx-proxy", "keycloak", "lianel-energy-service", "lianel-profile-service", "lianel-comp-ai-service",
+    "nginx-proxy", "keycloak", "lianel-profile-service", "lianel-comp-ai-service",
     "lianel-stock-service", "lianel-frontend", "dc-redis-1", "dc-airflow-apiserver-1",
     "dc-airflow-scheduler-1", "dc-airflow-dag-processor-1", "dc-airflow-worker-1", "dc-airflow-triggerer-1",
 )  # fmt: skip

@@ -115,6 +115,6 @@ def test_exercises_make_no_storm_and_real_ones_do_not_take_them_in() -> None:
     assert len(open_ones(house)) == 19 + 3
     down(house, "container-19")
     (storm,) = (i for i in open_ones(house) if i.number not in exercises)
-    assert storm.title == "Storm: 20 services in trouble at once"
+    assert storm.title == "Storm: 20 alerts at once"
     late = drill(house, "later")
     assert exercises | {storm.number, late} == {i.number for i in open_ones(house)}

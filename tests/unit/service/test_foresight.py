@@ -115,7 +115,7 @@ def test_what_was_merged_and_what_was_split_off_goes_where_people_put_it() -> No
     assert merged.incident is not None
     assert (merged.expected, merged.incident.number) == (Expected.MERGED, one)
 
-    first, second = (down(house, "c", instance=name) for name in "xy")
+    first, second = (down(house, "c", replica=name) for name in "xy")
     number = take(house, first, second)
     assert number is not None
     other = house.intake.splitting.split(number, {("prometheus", second.fingerprint)}, "operator", house.now)

@@ -28,7 +28,7 @@ ARRIVAL = START + timedelta(hours=1)  # after all of it happened, so that only t
 
 def told(thing: str, second: int, firing: bool) -> Signal:
     """One of several things of one cause: the same service, other instances."""
-    labels = {"alertname": "DatabaseConnectionFailure", "service": "lianel_energy", "instance": thing}
+    labels = {"alertname": "DatabaseConnectionFailure", "service": "lianel_energy", "replica": thing}
     return Signal("alertmanager", labels, f"{thing} is down", START + timedelta(seconds=second), firing)
 
 

@@ -28,7 +28,7 @@ def house() -> House:
 
 def disk(house: House, instance: str = "a", firing: bool = True, source: str = "prometheus") -> Signal:
     """One of several disks of one service: one cause, several things."""
-    labels = {"alertname": "DiskSpaceLow", "service": "files", "instance": instance}
+    labels = {"alertname": "DiskSpaceLow", "service": "files", "shelf": instance}
     return Signal(source, labels, f"{instance} is almost full", house.now, firing)
 
 
@@ -195,8 +195,8 @@ def test_splitting_makes_two_of_one(house: House) -> None:
     assert sorted(opened(house)) == [1, other]
     house.now += timedelta(minutes=1)
     receipts = house.intake.receive([disk(house, "a"), disk(house, "b")], house.now)
-    assert {s.labels["instance"] for s in signals(house, 1)} == {"a", "c"}
-    assert [(s.labels["instance"], s.count) for s in signals(house, other)] == [("b", 2)]
+    assert {s.labels["shelf"] for s in signals(house, 1)} == {"a", "c"}
+    assert [(s.labels["shelf"], s.count) for s in signals(house, other)] == [("b", 2)]
     assert receipts[0].incident == 1
     take(house, disk(house, "b", False))
     assert house.incident(other).status is Status.MITIGATED

@@ -66,6 +66,14 @@ class Causes(Signals):
         ]
         return sorted(found, key=lambda one: (one.incident, one.source, one.fingerprint))
 
+    def holding(self, fingerprints: Collection[str]) -> Mapping[str, int]:
+        found: dict[str, int] = {}
+        for s in self._state.signals.values():
+            if s.fingerprint in fingerprints and s.role is Role.OWN:
+                if self._state.incidents[s.incident].status.is_open:
+                    found[s.fingerprint] = max(s.incident, found.get(s.fingerprint, 0))
+        return found
+
     def merged(self, dedup_keys: Collection[str]) -> Mapping[str, tuple[int, str]]:
         latest = {
             incident.dedup_key: incident

@@ -41,6 +41,10 @@ _WAITING = select(Sighting, "signals") + (
     "WHERE firing AND role <> 'released' AND CAST(details AS TEXT) LIKE '%\"waits_for\"%' "
     f"AND incident IN (SELECT number FROM {{s}}incidents WHERE {OPEN}) ORDER BY incident, source, fingerprint"
 )
+_HOLDING = (
+    "SELECT fingerprint, max(incident) FROM {s}signals WHERE fingerprint {among:fingerprints} AND role = 'own' "
+    f"AND incident IN (SELECT number FROM {{s}}incidents WHERE {OPEN}) GROUP BY fingerprint"
+)
 # What took over may have been taken over itself. Of one key the latest incident says where it is now.
 _MERGED = f"""
     WITH RECURSIVE way (dedup_key, number, merged_into) AS (
@@ -114,6 +118,9 @@ class Causes(Part):
 
     def waiting(self) -> Sequence[Sighting]:
         return self._records(self._mappers.sighting, _WAITING)
+
+    def holding(self, fingerprints: Collection[str]) -> Mapping[str, int]:
+        return dict(self._rows(_HOLDING, fingerprints=self._codec.among(fingerprints)))
 
     def merged(self, dedup_keys: Collection[str]) -> Mapping[str, tuple[int, str]]:
         rows = self._rows(_MERGED, keys=self._codec.among(dedup_keys))

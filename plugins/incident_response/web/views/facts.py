@@ -42,6 +42,8 @@ def _group(event: TimelineEvent) -> str:
 
 
 def _lead(event: TimelineEvent) -> str:
+    if event.kind is EventKind.LINKED:
+        return "Linked: "
     if event.kind is not EventKind.ATTACHED:
         return ""
     return "Took over " if "merged" in event.data else "Consequence: "

@@ -31,12 +31,14 @@ class Related:
     firing: int
     services: int
     merged: Sequence[tuple[int, str]]
+    linked: Sequence[tuple[int, str]] = ()  # incidents up- or downstream that are worked on by themselves
 
 
 def related(
     sightings: Iterable[Sighting], timeline: Iterable[TimelineEvent], service_of: Callable[[Signal], str]
 ) -> Related:
     """Firing consequences first, then the latest."""
+    facts = list(timeline)
     found = [
         Consequence(service_of(again(seen)), seen, seen.role is Role.RELEASED)
         for seen in sightings
@@ -50,7 +52,8 @@ def related(
         hidden=max(len(found) - _MOST, 0),
         firing=len(firing),
         services=len({one.service for one in found}),
-        merged=[merged for event in timeline if (merged := _merged(event)) is not None],
+        merged=[merged for event in facts if (merged := _merged(event)) is not None],
+        linked=[linked for event in facts if (linked := _linked(event)) is not None],
     )
 
 
@@ -61,9 +64,16 @@ def _merged(event: TimelineEvent) -> tuple[int, str] | None:
     return number, event.text.removeprefix(f"INC-{number}").strip()
 
 
+def _linked(event: TimelineEvent) -> tuple[int, str] | None:
+    number = event.data.get("linked")
+    if event.kind is not EventKind.LINKED or not isinstance(number, int):
+        return None
+    return number, event.text.removeprefix(f"INC-{number}").strip()
+
+
 def other(event: TimelineEvent) -> int | None:
     """The incident that a fact leads to: what it was merged into, split off from or into."""
-    if event.kind not in (EventKind.MERGED, EventKind.ATTACHED, EventKind.SPLIT):
+    if event.kind not in (EventKind.MERGED, EventKind.ATTACHED, EventKind.SPLIT, EventKind.LINKED):
         return None
-    numbers = (event.data.get(name) for name in ("into", "merged", "from"))
+    numbers = (event.data.get(name) for name in ("into", "merged", "from", "linked"))
     return next((number for number in numbers if isinstance(number, int)), None)
