@@ -84,6 +84,22 @@ def test_the_child_is_repaired_and_the_parent_goes_on_with_that_run(house: Deplo
     assert house.mails(incident.key) == []
 
 
+def test_of_a_mapped_task_only_the_index_whose_run_failed_is_set_to_success(house: Deployment) -> None:
+    """The other one has ended well by itself; each index has a run of its own, and there are no others."""
+    house.airflow.trigger("parent_mapped", run_id="waits+1")
+
+    incident = repaired(house, "child_mapped")
+
+    story = house.story(incident.number)
+    assert states(house, "child_mapped") == ["success", "success"], story
+    assert states(house, "parent_mapped") == ["success"], story
+    assert (lines(house, "ingested_mapped"), lines(house, "published_mapped")) == (2, 1)
+    path = f"{ROWS.format('parent_mapped')}/waits+1/taskInstances".replace("+", "%2B")
+    rows = house.airflow.get(path).json()["task_instances"]
+    notes = [row["note"] for row in rows if row["task_id"] == "start_child"]
+    assert sorted("Not repeated" in (note or "") for note in notes) == [False, True]
+
+
 def test_a_grand_parent_goes_on_after_the_parent(house: Deployment) -> None:
     """Level by level, in one incident, and nobody is called."""
     house.airflow.trigger("grand_plain", run_id="waits+1")

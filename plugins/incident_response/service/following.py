@@ -11,14 +11,17 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from incident_response.domain.actions import Planned
+from incident_response.domain.actions import Finding, Planned
 from incident_response.domain.errors import IncidentResponseError, Refused, Unknown
-from incident_response.domain.runbooks import Step, StepResult, StepState
+from incident_response.domain.records import Sighting
+from incident_response.domain.runbooks import Phase, Step, StepResult, StepState
+from incident_response.domain.timeline import EventKind, TimelineEvent
 
 from .acting import Acting
 from .checking import Checking
 from .job import Job, is_done
-from .planning import may_act
+from .late_runs import LATE, late_runs, run_of
+from .planning import as_data, may_act
 from .skipping import check_of
 
 
@@ -33,6 +36,8 @@ class Following(Acting, Checking):
         acted = _acted(job, rung)
         if rung is None or acted is None:
             return False
+        if not job.asks and late_runs(job, acted):
+            return True
         action, scene = self._action(rung.action), self._scene(job, rung)
         try:
             return any(may_act(action, scene, planned).proven is True for planned in _waiting(acted))
@@ -49,6 +54,7 @@ class Following(Acting, Checking):
         if not acts or rung is None or acted is None:
             return super().check(job, rung, now)
         try:
+            job, acted = self._grow(job, rung, acted, now)
             acted = self._follow(job, rung, acted, now)
         except (Refused, Unknown) as error:
             name = check_of(rung)
@@ -59,6 +65,8 @@ class Following(Acting, Checking):
         return super().check(replace(job, results={**job.results, rung.name: acted}), rung, now)
 
     def _follow(self, job: Job, rung: Step, acted: StepResult, now: datetime) -> StepResult:
+        if not _waiting(acted):
+            return acted
         action, scene = self._action(rung.action), self._scene(job, rung)
         for planned in _waiting(acted):
             if may_act(action, scene, planned).proven is not True:
@@ -68,12 +76,58 @@ class Following(Acting, Checking):
             acted = self._once(job, rung, action, scene, planned, acted, lambda: now)
         return acted
 
+    def _grow(self, job: Job, rung: Step, acted: StepResult, now: datetime) -> tuple[Job, StepResult]:
+        """Take in what waited and failed late. What a person would have to approve is left: it is taken in on
+        its own when this is over.
+        """
+        late = late_runs(job, acted) if not job.asks else ()
+        if not late:
+            return job, acted
+        wider = self._looked_again(job, late)
+        try:
+            fresh = as_data(self._action(rung.action).plan(self._scene(wider, rung)))
+        except Refused:
+            fresh = []
+        plan = list(acted.data.get("plan", ()))
+        known = {entry["target"] for entry in plan}
+        more = [entry for entry in fresh if entry["target"] not in known]
+        fits = more and len(known) + len(more) <= job.runbook.max_targets
+        fits = fits and not any(entry.get("asks") for entry in more)
+        tried = [list(run) for run in dict.fromkeys(run_of(one) for one in late)]
+        data = {**acted.data, LATE: [*acted.data.get(LATE, ()), *tried]}
+        if not fits:
+            acted = replace(acted, data=data)
+            self._remediations.put_step(acted)
+            return job, acted
+        acted = replace(acted, data={**data, "plan": [*plan, *more]})
+        text = f"Plan: {'; '.join(str(entry['text']) for entry in more)}"
+        event = TimelineEvent(now, EventKind.REMEDIATION, job.by, text[:2000], {"attempt": acted.attempt})
+        for name, result in wider.results.items():
+            if result is not job.results.get(name):
+                self._remediations.put_step(result)
+        self._remediations.put_step(acted, event)
+        return replace(wider, results={**wider.results, rung.name: acted}), acted
+
+    def _looked_again(self, job: Job, late: Sequence[Sighting]) -> Job:
+        """With what the looks at runs say of the late ones."""
+        results = dict(job.results)
+        for step in job.runbook.of(Phase.DIAGNOSE):
+            before = results.get(step.name)
+            if before is None or "runs" not in before.data:
+                continue
+            scene = replace(self._scene(job, step), sightings=late)
+            found: Finding = self._action(step.action).look(scene)
+            runs = [*before.data["runs"], *found.data.get("runs", ())]
+            results[step.name] = replace(before, data={**before.data, "runs": runs})
+        return replace(job, results=results)
+
 
 def _acted(job: Job, rung: Step | None) -> StepResult | None:
-    """The attempt, when something of its plan has not been done yet, and is still wanted."""
+    """The attempt that is being checked: it has acted, and nothing is proven yet."""
     found = job.result(rung.name) if rung is not None else None
-    open_ = found is not None and rung is not None and job.result(check_of(rung)) is None and not job.proof
-    return found if open_ and found is not None and is_done(found) and _waiting(found) else None
+    if rung is None or found is None or not is_done(found) or job.proof:
+        return None
+    return found if job.result(check_of(rung)) is None else None
 
 
 def _waiting(acted: StepResult) -> Sequence[Planned]:

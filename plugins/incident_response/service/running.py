@@ -15,6 +15,7 @@ from incident_response.domain.runbooks import Remediation, RemediationState, Ste
 
 from .following import Following
 from .job import Job, changes, is_done
+from .late_runs import run_of, seen_runs
 from .looking import Looking
 from .planning import Planning
 
@@ -56,14 +57,11 @@ class Running(Looking, Planning, Following):
         """What followed from the trouble and was proven to be well with it fires no more: else it would be
         taken in again on its own when the incident is over.
         """
-        seen = [run for result in job.results.values() for run in result.data.get("runs") or ()]
-        runs = {(run["dag_id"], run["run_id"]) for run in seen}
+        runs = seen_runs(job)
         over = [
             replace(one, firing=False, last_at=now, count=0, details={**one.details, "proof": job.proof})
             for one in job.sightings
-            if one.firing
-            and one.role is Role.CONSEQUENCE
-            and (one.labels.get("dag_id"), one.labels.get("run_id")) in runs
+            if one.firing and one.role is Role.CONSEQUENCE and run_of(one) in runs
         ]
         if over:
             with self._store.transaction() as tx:

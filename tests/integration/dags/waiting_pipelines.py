@@ -24,6 +24,7 @@ KINDS = {
     "deferred": {"deferrable": True},
     "reset": {"reset_dag_run": True, "trigger_run_id": "again"},
     "lost": {},
+    "mapped": {},
 }
 
 
@@ -55,7 +56,11 @@ for kind, options in KINDS.items():
 
     with DAG(f"parent_{kind}", **ARGUMENTS) as dag:
         operator = Starts if kind == "pinned" else TriggerDagRunOperator
-        start = operator(task_id="start_child", trigger_dag_id=f"child_{kind}", **WAITING, **options)
+        named = {"task_id": "start_child", "trigger_dag_id": f"child_{kind}", **WAITING, **options}
+        if kind == "mapped":
+            start = operator.partial(**named).expand(conf=[{"country": "SE"}, {"country": "DE"}])
+        else:
+            start = operator(**named)
 
         @task
         def publish(kind: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from incident_response.domain.actions import Done, Finding, Planned, Scene
 from incident_response.domain.automation import KILL_SWITCH, Switch
 from incident_response.domain.errors import Refused
+from incident_response.domain.records import Role, Sighting
 from incident_response.domain.runbooks import RemediationState, StepState
 from tests.unit.service.test_running import Look, Site
 
@@ -21,10 +22,12 @@ class Chain:
     well: set[str] = field(default_factory=set)
     done: list[str] = field(default_factory=list)
     lost: bool = False
+    extra: str = ""  # one more, which waits for the child
 
     def plan(self, scene: Scene) -> Sequence[Planned]:
         pairs = zip(("child", "parent", "grand"), ("", "child", "parent"), strict=True)
-        return [Planned(target, f"Mend {target}", {"after": before}) for target, before in pairs]
+        known = [*pairs, *([(self.extra, "child")] if self.extra else [])]
+        return [Planned(target, f"Mend {target}", {"after": before}) for target, before in known]
 
     def ready(self, scene: Scene, planned: Planned) -> Finding:
         if self.lost and planned.data["after"]:
@@ -106,3 +109,38 @@ def test_the_kill_switch_holds_what_had_to_wait(site: Site, chain: Chain) -> Non
         tx.put_switch(Switch(KILL_SWITCH, False, "deployment", "ada", site.house.now))
     assert verify(site) is False
     assert chain.done == ["child"]
+
+
+def test_a_parent_that_fails_after_the_look_is_taken_in(site: Site, chain: Chain) -> None:
+    """It asks its child's state only once a minute: the plan grows, once, and the proof is of it, too."""
+    house, running = site.house, site.house.running
+    child, parent = ({"dag_id": dag, "run_id": "r1", "task_id": "t"} for dag in ("child", "late"))
+    looked = [{"dag_id": "child", "run_id": "r1"}]
+    with house.store.transaction() as tx:
+        see = site.job.results["see"]
+        tx.put_step(replace(see, data={"runs": looked}))
+        said = {"waits_for": {"dag_id": "child", "run_id": "r1"}}
+        tx.record(
+            [
+                Sighting(site.number, "listener", "f1", child, "", True, house.now, house.now),
+                Sighting(
+                    site.number, "listener", "f2", parent, "", True, house.now, house.now,
+                    details=said, role=Role.CONSEQUENCE,
+                ),
+            ]
+        )  # fmt: skip
+    house.actions["look"] = Look(lambda: Finding("", {"runs": [{"dag_id": "late", "run_id": "r1"}]}))
+    chain.extra = "late"
+    assert running.due(site.job, site.job.runbook.step("restart"))
+    assert verify(site) is None
+    assert [run["dag_id"] for run in site.job.results["see"].data["runs"]] == ["child", "late"]
+    assert [e["target"] for e in site.job.results["restart"].data["plan"]] == [
+        "child", "parent", "grand", "late",
+    ]  # fmt: skip
+    assert not running.due(site.job, site.job.runbook.step("restart")), "it is considered once"
+    chain.well |= {"child", "parent", "grand"}
+    assert verify(site) is True
+    assert chain.done == ["child", "parent", "grand", "late"]
+    running.conclude(site.job, None, house.now)
+    with house.store.read() as tx:
+        assert [s.firing for s in tx.sightings(site.number) if s.fingerprint == "f2"] == [False]
