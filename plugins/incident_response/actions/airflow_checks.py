@@ -12,6 +12,7 @@ from incident_response.parameters.base import Parameters
 
 from .airflow_bounds import Bounded
 from .airflow_records import ENDED, MISSING, counted, listed, named_runs, seen_runs, tells_stuck
+from .airflow_stops import stopped
 from .kit import Kit
 
 
@@ -50,9 +51,11 @@ class RunsGreen:
             return Finding("No run was seen, so nothing proves that anything is repaired", proven=False)
         if left_out := scene.found[scene.parameters.seen_by].get("runs_left_out"):
             return Finding(f"{left_out} more runs were named than were looked at; look at them", proven=False)
-        found = {one.target.name: api.find(one.target.path) for one in seen}
-        states = {name: run["state"] if run is not None else MISSING for name, run in found.items()}
-        return Finding(_text(states), {"states": states}, proven=_proven(set(states.values())))
+        found = {one.target: api.find(one.target.path) for one in seen}
+        states = {t.name: run["state"] if run is not None else MISSING for t, run in found.items()}
+        proven = _proven(set(states.values()))
+        text = (stopped(api, scene, found) if proven is False else "") or _text(states)
+        return Finding(text, {"states": states}, proven=proven)
 
 
 class UpstreamBackoff:

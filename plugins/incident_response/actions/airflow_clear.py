@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any, ClassVar
 
 from incident_response.domain.actions import Done, Planned, Scene
-from incident_response.domain.errors import Refused
+from incident_response.domain.errors import Refused, StoppedByPerson
 from incident_response.domain.redaction import one_line
 from incident_response.parameters import airflow_steps as models
 from incident_response.parameters.base import Parameters
@@ -27,6 +27,7 @@ from .airflow_records import (
     moment,
     seen_runs,
 )
+from .airflow_stops import refuse_stopped
 from .kit import Kit
 
 
@@ -43,17 +44,25 @@ class ClearFailed:
         api = Bounded(self._kit.airflow, scene.seconds)
         planned = []
         runs = seen_runs(scene, scene.parameters.seen_by)
+        stopped: list[StoppedByPerson] = []
         for seen in runs:
             if not seen.is_failed:
                 if scene.parameters.stuck and seen.state == "running":
                     planned += _clear_stuck(api, seen)
                 continue
-            refuse_blocked(api, seen.target.dag_id)
-            run_of(api, seen.target)
+            run = run_of(api, seen.target)
             found = would_clear(api, seen.target, only_failed=True)
+            try:
+                refuse_stopped(api, scene, seen.target, run, found)
+            except StoppedByPerson as stop:  # the other runs are nobody's decision
+                stopped.append(stop)
+                continue
+            refuse_blocked(api, seen.target.dag_id)
             refuse_too_many(seen.target, found, scene.parameters.most)
             if found:
                 planned.append(_clear(seen, found))
+        if stopped and not planned:
+            raise stopped[0]
         for seen in runs:
             if not planned and seen.state == MISSING:
                 refuse_blocked(api, seen.target.dag_id)
@@ -63,10 +72,11 @@ class ClearFailed:
     def apply(self, scene: Scene, planned: Planned) -> Done:
         """Those of the plan that nobody has cleared since."""
         api, target = Bounded(self._kit.airflow, scene.seconds), _target(planned)
-        refuse_blocked(api, target.dag_id)
-        run_of(api, target)
+        run = run_of(api, target)
         tries = _tries(planned)
         now = would_clear(api, target, only_failed=True)
+        refuse_stopped(api, scene, target, run, now)
+        refuse_blocked(api, target.dag_id)
         left = [instance for instance in now if tries.get(instance.key) == instance.try_number]
         if not left:
             return did(f"{target.name} was cleared already; nothing was left to clear")
@@ -105,8 +115,10 @@ class Rerun:
     def apply(self, scene: Scene, planned: Planned) -> Done:
         """Unless it runs again already."""
         api, target = Bounded(self._kit.airflow, scene.seconds), _target(planned)
+        run = run_of(api, target)
+        refuse_stopped(api, scene, target, run)
         refuse_blocked(api, target.dag_id)
-        if not _is_as_planned(run_of(api, target), planned):
+        if not _is_as_planned(run, planned):
             return did(f"{target.name} runs again, or has run again, already")
         cleared = _send(api, target, only_failed=False)
         text = f"Cleared all of {target.name}: {counted(cleared, 'task instance')}"
@@ -122,8 +134,9 @@ class Rerun:
         return None
 
     def _planned(self, api: Bounded, scene: Scene, target: Target) -> Planned:
-        refuse_blocked(api, target.dag_id)
         run = run_of(api, target)
+        refuse_stopped(api, scene, target, run)
+        refuse_blocked(api, target.dag_id)
         if run["state"] not in ENDED:
             raise Refused(
                 f"Run {target.name} is {run['state']}: to clear it would kill its tasks; "

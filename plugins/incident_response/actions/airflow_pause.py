@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from incident_response.domain.actions import Done, Planned, Scene
 from incident_response.domain.errors import Refused
@@ -13,7 +14,8 @@ from incident_response.parameters.base import Parameters
 
 from .airflow_bounds import Bounded
 from .airflow_reading import gone
-from .airflow_records import dag_path, did, listed
+from .airflow_records import dag_path, did, listed, of_scene
+from .airflow_stops import refuse_paused
 from .kit import Kit
 
 _MOST_ASKED = 100  # downstream services that are looked up: which of them is a DAG, only Airflow knows
@@ -32,6 +34,8 @@ class _Toggle:
         api = Bounded(self._kit.airflow, scene.seconds)
         named = _named(scene)
         dags = {dag_id: self._existing(api, dag_id) for dag_id in named} | self._consumers(api, scene, named)
+        for dag_id in () if self.pauses else dags:
+            refuse_paused(api, scene, dag_id)
         if len(dags) > scene.parameters.most:
             raise Refused(
                 f"{len(dags)} DAGs are meant, more than {scene.parameters.most}: {listed(dags)}; "
@@ -48,7 +52,9 @@ class _Toggle:
         api, dag_id = Bounded(self._kit.airflow, scene.seconds), planned.data["dag_id"]
         if bool(self._existing(api, dag_id)["is_paused"]) == self.pauses:
             return did(f"DAG {dag_id} was {_word(self.pauses)} already, by somebody else", {"ours": False})
-        _set(api, dag_id, self.pauses)
+        if not self.pauses:
+            refuse_paused(api, scene, dag_id)
+        _set(api, scene, dag_id, self.pauses)
         return did(f"DAG {dag_id} is {_word(self.pauses)}", {"ours": True})
 
     def happened(self, scene: Scene, planned: Planned) -> bool | None:
@@ -65,7 +71,7 @@ class _Toggle:
             return did(f"DAG {dag_id} stays {_word(self.pauses)}: it was not this step that did it")
         if bool(self._existing(api, dag_id)["is_paused"]) != self.pauses:
             return did(f"DAG {dag_id} is {_word(not self.pauses)} already")
-        _set(api, dag_id, not self.pauses)
+        _set(api, scene, dag_id, not self.pauses)
         return did(f"DAG {dag_id} is {_word(not self.pauses)} again")
 
     def _existing(self, api: Bounded, dag_id: str) -> Mapping[str, Any]:
@@ -115,8 +121,9 @@ def _named(scene: Scene) -> list[str]:
     return named
 
 
-def _set(api: Bounded, dag_id: str, paused: bool) -> None:
-    api.patch(dag_path(dag_id), {"is_paused": paused})
+def _set(api: Bounded, scene: Scene, dag_id: str, paused: bool) -> None:
+    # A DAG takes no note: the query is what Airflow's audit log keeps of who asked for it.
+    api.patch(f"{dag_path(dag_id)}?{urlencode({'asked_by': of_scene(scene)})}", {"is_paused": paused})
 
 
 def _word(paused: bool) -> str:

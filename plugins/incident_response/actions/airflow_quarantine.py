@@ -16,6 +16,7 @@ from .airflow_bounds import Bounded
 from .airflow_clear import clear_with_downstream
 from .airflow_reading import failed_instances, instance_rows, refuse_blocked, run_of
 from .airflow_records import Instance, Target, did, listed, of_scene, seen_runs
+from .airflow_stops import refuse_stopped
 from .kit import Kit
 
 _NOTE = "Quarantined by"
@@ -65,6 +66,7 @@ class Quarantine:
         happened = _happened(api, planned)
         if happened is None:
             raise Refused(f"{planned.target} is not what was planned any more: it was tried again since")
+        refuse_stopped(api, scene, target, run_of(api, target), [known])
         if not happened:
             note = f"{_NOTE} {of_scene(scene)}: {planned.data['because']}"
             api.patch(known.path(target), {"new_state": scene.parameters.state, "note": note})

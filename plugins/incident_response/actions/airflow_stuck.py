@@ -17,8 +17,9 @@ from incident_response.parameters.base import Parameters
 from .airflow_bounds import Bounded
 from .airflow_logs import last_words
 from .airflow_look import read_log
-from .airflow_reading import instance_rows, refuse_gone
+from .airflow_reading import instance_rows, refuse_gone, run_of
 from .airflow_records import Instance, Target, did, moment, of_scene, seen_runs
+from .airflow_stops import refuse_stopped
 from .kit import Kit
 
 _AT_WORK = ("running", "restarting")  # one that is deferred waits on purpose, and holds no slot
@@ -52,6 +53,7 @@ class MarkStuckFailed:
                 continue
             refuse_gone(api, seen.target.dag_id)
             at_work = self._at_work(api, seen.target)
+            refuse_stopped(api, scene, seen.target, run)
             if wanted.scope == "tasks":
                 planned += [
                     _task(seen.target, one)
@@ -80,6 +82,7 @@ class MarkStuckFailed:
             raise Refused(
                 f"{planned.target} is not what was planned any more: it has ended or was started anew"
             )
+        refuse_stopped(api, scene, target, run_of(api, target))
         mine = Instance.of(data).key if "task_id" in data else None
         speaking = [
             one.instance.name

@@ -43,7 +43,7 @@ def may_run(
     A person who asked for it by name passes mode, ceiling, flapping, maintenance and the breaker; never the
     kill switch, an approval, or what protects the target.
     """
-    by_person = not remediation.requested_by.startswith("system:")
+    by_person = remediation.by_person
     refusal = _over(incident) or _switched_off(around, by_person)
     if refusal is None and not by_person:
         refusal = _not_by_itself(runbook, incident, around)

@@ -43,6 +43,13 @@ class Job:
         return tuple(dict.fromkeys(c for result in self.results.values() for c in result.causes))
 
     @property
+    def words(self) -> str:
+        """What gave the causes away, as the looks have kept it."""
+        found = (r.data.get("causes") for r in self.results.values())
+        told = {cause: str(text) for one in found if isinstance(one, Mapping) for cause, text in one.items()}
+        return "; ".join(told.values())
+
+    @property
     def proof(self) -> str:
         """What proved that it worked, empty when nothing has."""
         proofs = (r.text for name, r in self.results.items() if verifies(name) and is_done(r))

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from incident_response.domain.errors import RunbookNotFound
 from incident_response.domain.runbooks import Remediation, RemediationState, StepState
+from incident_response.domain.stops import is_stop
 
 from .acting import Acting
 from .checking import Checking
@@ -54,6 +55,9 @@ class Running(Looking, Planning, Acting, Checking):
         unknown = next((r.text for r in job.results.values() if r.state is StepState.UNKNOWN), "")
         if unknown:
             return RemediationState.UNKNOWN, unknown
+        stopped = next((r.text for r in job.results.values() if is_stop(r.text)), "")
+        if stopped and not job.proof:
+            return RemediationState.REFUSED, stopped
         if job.proof and red is None:
             return RemediationState.SUCCEEDED, job.proof
         if job.proof and red is not None:
