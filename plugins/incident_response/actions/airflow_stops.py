@@ -23,8 +23,8 @@ def refuse_stopped(
     touched: Sequence[Instance] = (),
     dag: Mapping[str, Any] | None = None,
 ) -> None:
-    """Raises StoppedByPerson when a person has stopped the run, one of its failed tasks, one that is `touched`,
-    its DAG or its backfill, and Refused when nobody can tell.
+    """Raises StoppedByPerson when a person has stopped the run, one of its failed tasks, one that is
+    `touched`, its DAG or its backfill, and Refused when nobody can tell.
 
     What a person asked for by name, knowing of the stop, is no decision of automation.
     """
@@ -34,7 +34,7 @@ def refuse_stopped(
 
 
 def stopped(api: Bounded, scene: Scene, runs: Mapping[Target, Mapping[str, Any] | None]) -> str:
-    """Of runs that are not green: that nothing else is in the way but a person's word; "" when that is not so."""
+    """That nothing but a person's word keeps these runs from being green; "" when that is not so."""
     failed = {target: run for target, run in runs.items() if run is None or run["state"] != "success"}
     texts = []
     for target, run in failed.items():

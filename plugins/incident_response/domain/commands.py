@@ -116,9 +116,7 @@ def _started(incident: Incident, policy: EscalationPolicy, now: datetime) -> Cha
     """The clocks of one that has waited for an answer: they count from here."""
     targets = policy.targets[incident.severity]
     update = policy.due(now, targets.update_every) if targets.update_every else None
-    after = incident.evolve(
-        started_at=now, resolve_by=policy.due(now, targets.resolve), update_due_at=update
-    )
+    after = incident.evolve(started_at=now, resolve_by=policy.due(now, targets.resolve), update_due_at=update)
     return _arm_ladder(Change(after), policy)
 
 
@@ -445,7 +443,7 @@ def remediation_ended(
         reason = f"runbook {runbook.name} {ended.state.value}: {ended.reason}"
         return change if incident.pages else page(change, policy, incident.level, reason[:300], now, now)
     if ended.state is RemediationState.REFUSED and (cause := _jump(causes)) and not incident.asks:
-        reason, level = f"{cause.value} cause: {ended.reason}"[:300], max(cause.level, runbook.level(causes))
+        reason, level = f"{cause.value} cause: {ended.reason}"[:600], max(cause.level, runbook.level(causes))
         if incident.level >= level and incident.pages:
             return change
         return change.then(lambda i: escalate(i, policy, by, now, to=level, cause=cause, reason=reason))

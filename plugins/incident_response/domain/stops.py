@@ -89,7 +89,7 @@ class Entry:
 
     @property
     def ours(self) -> bool:
-        """True for what a runbook asked for: its user may be one that people use, too, so it says its name."""
+        """True for what a runbook asked for: people may use its user, too, so it says its name."""
         return OUR_NAME in f"{self.extra.get('note') or ''} {self.extra.get('asked_by') or ''}"
 
     @property
@@ -181,13 +181,13 @@ class Audit:
         return not thing.task_id or entry.event == "clear_dag_run" or _names_task(entry, thing)
 
 
-def covering(backfills: Sequence[Mapping[str, Any]], logical_date: datetime | None) -> Mapping[str, Any] | None:
+def covering(
+    backfills: Sequence[Mapping[str, Any]], logical_date: datetime | None
+) -> Mapping[str, Any] | None:
     """The latest of a DAG's backfills whose days hold a run's."""
     if logical_date is None:
         return None
-    found = [
-        one for one in backfills if _date(one["from_date"]) <= logical_date <= _date(one["to_date"])
-    ]
+    found = [one for one in backfills if _date(one["from_date"]) <= logical_date <= _date(one["to_date"])]
     return max(found, key=lambda one: int(one["id"]), default=None)
 
 

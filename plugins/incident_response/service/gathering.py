@@ -12,7 +12,7 @@ from incident_response.domain.commands import open_incident, reopen, set_severit
 from incident_response.domain.errors import StoreUnavailable
 from incident_response.domain.grouping import SEVERAL, Grouping, Umbrella, may_move
 from incident_response.domain.incidents import Incident, Status
-from incident_response.domain.merging import merge, took_over
+from incident_response.domain.merging import inherit, merge, took_over
 from incident_response.domain.ports import Store
 from incident_response.domain.records import Role
 from incident_response.domain.signals import ALERTNAME, Signal
@@ -161,6 +161,8 @@ class Gathering:
         policy = self._policies.of(tx, found[parent])
         if found[child].split_off:
             taking = taking.evolve(split_off={**found[child].split_off, **found[parent].split_off})
+        own = role is Role.OWN
+        taking = taking.then(lambda i: inherit(i, found[child], policy, by, now, own=own))
         if role is Role.OWN and found[parent].status is Status.MITIGATED and tx.firing([child])[child]:
             # Its hold-down would end although this fires on.
             taking = taking.then(lambda i: reopen(i, policy, by, now, reason=found[child].title))

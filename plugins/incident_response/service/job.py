@@ -44,10 +44,12 @@ class Job:
 
     @property
     def words(self) -> str:
-        """What gave the causes away, as the looks have kept it."""
-        found = (r.data.get("causes") for r in self.results.values())
-        told = {cause: str(text) for one in found if isinstance(one, Mapping) for cause, text in one.items()}
-        return "; ".join(told.values())
+        """What gave the causes away, of each thing that was looked at, as the looks have kept it."""
+        told: dict[str, None] = {}
+        for result in self.results.values():
+            for one in (*_maps(result.data.get("runs")), result.data):
+                told |= dict.fromkeys(str(text) for text in _words(one.get("causes")))
+        return "; ".join(told)
 
     @property
     def proof(self) -> str:
@@ -69,9 +71,14 @@ class Job:
         return dict(found.data.get("steps", {})) if found else {}
 
     @property
+    def planned(self) -> frozenset[str]:
+        """The things that the plan touches, by name."""
+        return frozenset(str(entry["target"]) for entries in self.plan.values() for entry in entries)
+
+    @property
     def targets(self) -> int:
-        """How many things the plan touches."""
-        return len({entry["target"] for entries in self.plan.values() for entry in entries})
+        """How many they are."""
+        return len(self.planned)
 
     @property
     def rungs(self) -> tuple[Step, ...]:
@@ -87,6 +94,15 @@ class Job:
         """What became of a step that has ended."""
         found = self.results.get(step)
         return found if found is not None and found.ended_at is not None else None
+
+
+def _maps(rows: Any) -> list[Mapping[str, Any]]:
+    return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, (list, tuple)) else []
+
+
+def _words(causes: Any) -> list[Any]:
+    """Of causes that are kept with their words; others are names alone."""
+    return list(causes.values()) if isinstance(causes, Mapping) else []
 
 
 def is_done(result: StepResult) -> bool:

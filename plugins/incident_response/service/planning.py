@@ -64,7 +64,7 @@ class Planning(Steps):
             return False, reason
         if not job.targets:
             return True, "nothing to change, only to verify"
-        verdict = self._remediations.begin(number, attempt, job.targets, now)
+        verdict = self._remediations.begin(number, attempt, job.targets, now, job.planned)
         return verdict.allowed, f"{verdict.reason}: {verdict.explanation}"
 
     def ask(self, job: Job, now: datetime) -> None:
