@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+from incident_response.clients.airflow_states import dag_path
 from incident_response.domain.actions import Done, Planned, Scene
 from incident_response.domain.errors import Refused
 from incident_response.domain.redaction import one_line
@@ -14,8 +16,8 @@ from incident_response.parameters.base import Parameters
 
 from .airflow_bounds import Bounded
 from .airflow_reading import gone
-from .airflow_records import dag_path, did, listed, of_scene
-from .airflow_stops import refuse_paused
+from .airflow_records import did, listed, of_scene
+from .airflow_stops import answered, refuse_paused
 from .kit import Kit
 
 _MOST_ASKED = 100  # downstream services that are looked up: which of them is a DAG, only Airflow knows
@@ -34,15 +36,13 @@ class _Toggle:
         api = Bounded(self._kit.airflow, scene.seconds)
         named = _named(scene)
         dags = {dag_id: self._existing(api, dag_id) for dag_id in named} | self._consumers(api, scene, named)
-        for dag_id in () if self.pauses else dags:
-            refuse_paused(api, scene, dag_id)
         if len(dags) > scene.parameters.most:
             raise Refused(
                 f"{len(dags)} DAGs are meant, more than {scene.parameters.most}: {listed(dags)}; "
                 "name those that matter in `dags`, or raise `most`"
             )
         return [
-            self._planned(dag_id, dag_id in named)
+            replace(self._planned(dag_id, dag_id in named), asks=self._unknown(api, scene, dag_id))
             for dag_id, dag in dags.items()
             if bool(dag["is_paused"]) != self.pauses
         ]
@@ -52,8 +52,7 @@ class _Toggle:
         api, dag_id = Bounded(self._kit.airflow, scene.seconds), planned.data["dag_id"]
         if bool(self._existing(api, dag_id)["is_paused"]) == self.pauses:
             return did(f"DAG {dag_id} was {_word(self.pauses)} already, by somebody else", {"ours": False})
-        if not self.pauses:
-            refuse_paused(api, scene, dag_id)
+        answered(self._unknown(api, scene, dag_id), planned)
         _set(api, scene, dag_id, self.pauses)
         return did(f"DAG {dag_id} is {_word(self.pauses)}", {"ours": True})
 
@@ -73,6 +72,10 @@ class _Toggle:
             return did(f"DAG {dag_id} is {_word(not self.pauses)} already")
         _set(api, scene, dag_id, not self.pauses)
         return did(f"DAG {dag_id} is {_word(not self.pauses)} again")
+
+    def _unknown(self, api: Bounded, scene: Scene, dag_id: str) -> str:
+        """A pause is a stop, and only a person lifts a person's."""
+        return "" if self.pauses else refuse_paused(api, scene, dag_id)
 
     def _existing(self, api: Bounded, dag_id: str) -> Mapping[str, Any]:
         dag: Mapping[str, Any] | None = api.find(dag_path(dag_id))

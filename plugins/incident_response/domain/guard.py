@@ -35,6 +35,7 @@ class Circumstances:
     approved_by: str = ""  # the person who has seen the plan and said yes
     planned: Collection[str] = ()  # the things that would be changed, by name
     touches: Sequence[Touch] = ()  # what this runbook did to them within its window, whatever incident asked
+    asks: str = ""  # why what is planned needs that, whatever the runbook's mode; empty: it does not
 
 
 def may_run(
@@ -114,6 +115,8 @@ def _mode(runbook: Runbook, incident: Incident, around: Circumstances) -> Verdic
         )
     if mode is Mode.APPROVE and not around.approved_by:
         return Verdict(False, "approval", f"nobody approved it within {in_words(runbook.approve_within)}")
+    if around.asks and not around.approved_by:
+        return Verdict(False, "approval", f"nobody approved what is planned: {around.asks}")
     return None
 
 
