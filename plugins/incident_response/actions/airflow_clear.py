@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from incident_response.clients.airflow_states import dag_path, graph_of, judge, read_states
 from incident_response.domain.actions import Done, Finding, Planned, Scene
-from incident_response.domain.errors import Refused
+from incident_response.domain.errors import Refused, StoppedByPerson
 from incident_response.domain.redaction import one_line
 from incident_response.domain.run_states import NO_STATE, TaskState
 from incident_response.parameters import airflow_steps as models
@@ -24,8 +24,9 @@ from .airflow_clearing import (
     version,
 )
 from .airflow_followers import Repeated, repeated, task_rows
-from .airflow_reading import find_run, refuse_blocked, run_of
+from .airflow_reading import find_run, refuse_blocked, refuse_gone, run_of
 from .airflow_records import MISSING, Instance, SeenRun, Target, did, listed, seen_runs
+from .airflow_stops import answered, refuse_stopped
 from .airflow_triggers import Held, behind, held_back, is_held, plan_held, ready, settle
 from .kit import Kit
 
@@ -63,21 +64,32 @@ class ClearFailed:
         planned: list[Planned] = []
         removed: list[str] = []
         runs = seen_runs(scene, scene.parameters.seen_by)
+        stopped: list[StoppedByPerson] = []
         for seen in runs:
             if not seen.is_failed:
                 if scene.parameters.stuck and seen.state == "running":
                     planned += _clear_stuck(api, seen)
                 continue
-            refuse_blocked(api, seen.target.dag_id)
+            refuse_gone(api, seen.target.dag_id)
             run = run_of(api, seen.target)
             reach = _reach(api, seen.target, run)
+            try:
+                unknown = refuse_stopped(api, scene, seen.target, run, reach.cleared)
+            except StoppedByPerson as stop:  # the other runs are nobody's decision
+                stopped.append(stop)
+                continue
+            refuse_blocked(api, seen.target.dag_id)
             removed += [f"{seen.target.dag_id}.{name}" for name in (*seen.removed, *reach.removed)]
             refuse_too_many(seen.target, reach.cleared, scene.parameters.most)
             if reach.cleared:
-                planned.append(_planned(api, seen.target, run, reach))
+                one = _planned(api, seen.target, run, reach)
+                planned.append(replace(one, asks="; ".join(filter(None, (one.asks, unknown)))))
             if reach.held:
                 keys = [one.key for one in reach.hurt]
-                planned.append(plan_held(api, seen.target, reach.held, reach.behind, keys))
+                one = plan_held(api, seen.target, reach.held, reach.behind, keys)
+                planned.append(replace(one, asks="; ".join(filter(None, (one.asks, unknown)))))
+        if stopped and not planned:
+            raise stopped[0]
         if removed and not planned:
             raise Refused(_removed(removed))
         for seen in runs:
@@ -91,7 +103,7 @@ class ClearFailed:
         api, target = Bounded(self._kit.airflow, scene.seconds), _target(planned)
         if is_held(planned):
             return settle(api, scene, planned)
-        refuse_blocked(api, target.dag_id)
+        refuse_gone(api, target.dag_id)
         run = run_of(api, target)
         tries, planned_hurt = _tries(planned), _hurt(planned)
         hurt, lost = _hurt_now(api, target, run)
@@ -105,6 +117,8 @@ class ClearFailed:
             raise Refused(f"{target.name}: what had failed has started a run since; it is not repeated")
         now = dry_run(api, target, [Instance.at(one) for one in left])
         mine = [o for o in now if o.try_number == tries.get(o.key, 0) and o.key not in started]
+        answered(refuse_stopped(api, scene, target, run, mine), planned)
+        refuse_blocked(api, target.dag_id)
         refuse_working(target, mine)
         cleared = send(api, target, [Instance.at(one) for one in mine])
         names = [one.name for one in cleared]

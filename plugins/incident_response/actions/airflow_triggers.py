@@ -32,6 +32,7 @@ from .airflow_clearing import dry_run, send
 from .airflow_followers import repeated, task_rows
 from .airflow_reading import instance_rows, refuse_blocked, refuse_unreachable, run_of
 from .airflow_records import Instance, Target, did, listed, marked, of_scene
+from .airflow_stops import answered, refuse_stopped
 
 _CUT_OFF = (UPSTREAM_FAILED, SKIPPED, NO_STATE)  # never began, so it started nothing
 _KIND = "waiting:"  # how the target of such a line of a plan begins
@@ -122,11 +123,13 @@ def settle(api: Bounded, scene: Scene, planned: Planned) -> Done:
     """Set them to success, clear what is behind them. What is done of it already is not done again."""
     target = Target(planned.data["dag_id"], planned.data["run_id"])
     refuse_unreachable(target)
+    run = run_of(api, target)
+    held = [Held.of(entry) for entry in planned.data["held"]]
+    after = behind(api, target, held)
+    answered(refuse_stopped(api, scene, target, run, after), planned)
     refuse_blocked(api, target.dag_id)
-    run_of(api, target)
     if (still := ready(api, planned)).proven is not True:
         raise Refused(still.text)
-    held = [Held.of(entry) for entry in planned.data["held"]]
     now = {one.key: one for one in map(Instance.of, instance_rows(api, target))}
     for one in held:
         _set_success(api, scene, target, one, now.get(one.one.key))

@@ -6,6 +6,7 @@ all DAGs are listed by GET: the POST variant writes a row into Airflow's audit l
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,13 +14,17 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
+from incident_response.clients import airflow_audit
 from incident_response.clients.airflow_children import awaited_dag, child_of, may_start, may_wait
 from incident_response.clients.airflow_states import find_run, judge, read_states
-from incident_response.domain.errors import AirflowRefused
+from incident_response.domain.errors import AirflowRefused, AuditUnreadable
 from incident_response.domain.pipeline_signals import Attempt, DagFacts
 from incident_response.domain.ports import AirflowRest
+from incident_response.domain.stops import Audit
 from incident_response.domain.times import utc
 from incident_response.domain.waiting import awaited
+
+log = logging.getLogger(__name__)
 
 _PAGE = 100  # Airflow's own maximum, unless the site raised it
 _ALL_TASKS = "/dags/~/dagRuns/~/taskInstances"
@@ -106,6 +111,7 @@ class Listing:
         self._api = api
         self._ends_at = time.monotonic() + seconds
         self._facts: dict[str, DagFacts] = {}
+        self._audit: Audit | None = None
 
     @property
     def spent(self) -> bool:
@@ -206,6 +212,22 @@ class Listing:
             key = (row.get("bundle_name") or "", row.get("relative_fileloc") or "")
             found.setdefault(key, {})[row["dag_id"]] = _facts(row)
         return found
+
+    def began(self, run: tuple[str, str]) -> bool:
+        """True when a task of it has done something."""
+        return any(True for _ in self._tasks_of(run, ["success", "failed"]))
+
+    def audit(self, since: datetime) -> Audit:
+        """What people did since then, asked for once in a scan. Empty when it cannot be read: the runbook
+        asks again, and says so.
+        """
+        if self._audit is None:
+            try:
+                self._audit = airflow_audit.since(self._api, since)
+            except AuditUnreadable as error:
+                log.warning("%s; who stopped a run is not known", error)
+                self._audit = Audit(())
+        return self._audit
 
     def _tasks_of(self, run: tuple[str, str], states: list[str]) -> Iterator[Mapping[str, Any]]:
         # Not the path with DAG and run: that answers 404 while the DAG's file is broken.

@@ -32,6 +32,7 @@ class Scene:
     seconds: float = 60.0  # the call has to return within this time
     attempt: int = 1  # of the remediation
     started_at: datetime | None = None  # when the remediation began to act; None: before that
+    asked_at: datetime | None = None  # when a person asked for it by name; None: it came by itself
 
 
 @dataclass(frozen=True)

@@ -307,7 +307,9 @@ def _is_working(incident: Incident) -> bool:
 
 
 def may_move(incident: Incident) -> bool:
-    """Only what nobody works on: not a person, and no runbook that has begun."""
+    """Only what nobody works on: not a person, and no runbook that has begun; nor has a person stopped it."""
+    if incident.asks:
+        return False
     return incident.status is Status.TRIGGERED and incident.owner is None and incident.remediation_by is None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from .automation import Lease, Switch
+from .automation import Lease, Switch, Touch
 from .changes import Change
 from .evidence import KeptExhibit
 from .incidents import Incident
@@ -217,6 +217,11 @@ class Transaction(Protocol):
 
     def switches(self) -> Sequence[Switch]:
         """All switches that were ever set, by name."""
+
+    def touches(self, runbook: str, targets: Collection[str], since: datetime) -> Sequence[Touch]:
+        """Which remediations of this runbook that began to act since then have changed these things, or tried
+        to, oldest first. In a transaction that writes, whoever asks for the same waits until its end.
+        """
 
     def acted_since(self, since: datetime) -> int:
         """How many remediations that nobody asked for have begun to act since then."""

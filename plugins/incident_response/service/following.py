@@ -19,7 +19,7 @@ from incident_response.domain.timeline import EventKind, TimelineEvent
 
 from .acting import Acting
 from .checking import Checking
-from .job import Job, is_done
+from .job import LEFT, Job, is_done
 from .late_runs import LATE, late_runs, run_of
 from .planning import as_data, may_act
 from .skipping import check_of
@@ -132,4 +132,5 @@ def _acted(job: Job, rung: Step | None) -> StepResult | None:
 
 def _waiting(acted: StepResult) -> Sequence[Planned]:
     done: Mapping[str, Any] = acted.data.get("done") or {}
-    return [Planned(**entry) for entry in acted.data.get("plan", ()) if entry["target"] not in done]
+    over = {*done, *acted.data.get(LEFT, ())}
+    return [Planned(**entry) for entry in acted.data.get("plan", ()) if entry["target"] not in over]

@@ -14,7 +14,7 @@ from incident_response.domain.errors import StoreUnavailable
 from incident_response.domain.grounds import Account
 from incident_response.domain.grouping import SEVERAL, Bond, Grouping, Umbrella, may_move
 from incident_response.domain.incidents import Incident, Status
-from incident_response.domain.merging import merge, took_over
+from incident_response.domain.merging import inherit, merge, took_over
 from incident_response.domain.ports import Store
 from incident_response.domain.records import Role
 from incident_response.domain.severities import Scenario, worst
@@ -206,6 +206,8 @@ class Gathering:
         policy = self._policies.of(tx, found[parent])
         if found[child].split_off:
             taking = taking.evolve(split_off={**found[child].split_off, **found[parent].split_off})
+        own = role is Role.OWN
+        taking = taking.then(lambda i: inherit(i, found[child], policy, by, now, own=own))
         if role is Role.OWN and found[parent].status is Status.MITIGATED and tx.firing([child])[child]:
             # Its hold-down would end although this fires on.
             taking = taking.then(lambda i: reopen(i, policy, by, now, reason=found[child].title))

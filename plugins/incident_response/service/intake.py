@@ -13,13 +13,14 @@ from functools import partial
 
 from incident_response.domain.changes import Change
 from incident_response.domain.classification import Classification, Rules
-from incident_response.domain.commands import mitigate, open_incident, reopen, set_severity
+from incident_response.domain.commands import go_on, mitigate, open_incident, reopen, set_severity
 from incident_response.domain.grouping import Grouping, may_move
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Store
 from incident_response.domain.records import Sighting
 from incident_response.domain.signals import Signal
 from incident_response.domain.silences import MaintenanceWindow
+from incident_response.domain.stops import DETAIL
 from incident_response.domain.transactions import Transaction
 
 from .foresight import Foresight, foresee
@@ -166,6 +167,10 @@ class Intake:
                 work.risen.append(change.incident)
             if may_move(change.incident) and work.placing.names_cause(group):
                 work.risen.append(change.incident)  # what opened it did not say why
+            if change.incident.asks and (news_ := self._unstopped(tx, group)):
+                change = change.then(
+                    partial(go_on, policy=policy, by=f"system:{news_.source}", now=now, reason=news_.summary)
+                )
             if group.firing and group.severity.worse_than(change.incident.severity):
                 change = change.then(
                     partial(set_severity, policy=policy, severity=group.severity, by="system:intake", now=now)
@@ -191,6 +196,13 @@ class Intake:
                 work.taken[key] = Receipt(number, Taken.MITIGATED)
         if changes:
             tx.save(list(changes.values()))
+
+    @staticmethod
+    def _unstopped(tx: Transaction, group: Group) -> Signal | None:
+        """A signal that is new, and of which no person is the cause."""
+        found = [signal for signal in group.firing if DETAIL not in signal.details]
+        seen = tx.seen({signal.fingerprint for signal in found if signal.occurrence}) if found else ()
+        return next((s for s in found if (s.fingerprint, s.occurrence) not in seen), None)
 
     def _news(self, work: _Work, known: Known) -> dict[str, tuple[Signal, ...]]:
         """By key of what is mitigated or resolved: the signals that say that it did not last.
@@ -276,7 +288,7 @@ class Intake:
         changes: dict[str, Change] = {}
         for number, (key, group) in zip(numbers, fresh.items(), strict=True):
             quiet = grouping.quiet(group.found, work.placing.account(group), company)
-            opening = open_incident(number, group.signals[0], group.found, policy, now, quiet)
+            opening = open_incident(number, group.signals[0], group.found, policy, now, quiet, group.stop)
             changes[key] = opening
             company = [*company, opening.incident][-_COMPANY:]
         written = set(tx.insert(list(changes.values())))

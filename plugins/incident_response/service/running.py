@@ -12,6 +12,7 @@ from datetime import datetime
 from incident_response.domain.errors import RunbookNotFound
 from incident_response.domain.records import Role
 from incident_response.domain.runbooks import Remediation, RemediationState, StepState
+from incident_response.domain.stops import is_stop
 
 from .following import Following
 from .job import Job, changes, is_done
@@ -72,6 +73,9 @@ class Running(Looking, Planning, Following):
         unknown = next((r.text for r in job.results.values() if r.state is StepState.UNKNOWN), "")
         if unknown:
             return RemediationState.UNKNOWN, unknown
+        stopped = next((r.text for r in job.results.values() if is_stop(r.text)), "")
+        if stopped and not job.proof:
+            return RemediationState.REFUSED, stopped
         if job.proof and red is None:
             return RemediationState.SUCCEEDED, job.proof
         if job.proof and red is not None:
