@@ -114,6 +114,25 @@ def test_a_grand_parent_goes_on_after_the_parent(house: Deployment) -> None:
     assert house.mails(incident.key) == []
 
 
+def test_a_parent_waits_for_the_person_who_repairs_the_child(house: Deployment) -> None:
+    """Nobody else reports that child: the parent's own runbook waits, and goes on by itself."""
+    house.airflow.trigger("parent_private", run_id="waits+1")
+    incident = house.until("an incident of parent_private", lambda: house.of("parent_private"), 90)
+    waits = "parent_private/waits+1 waits for its run child_private/"
+    said = lambda: [step for step in house.steps(incident.number) if step.text.startswith(waits)]  # noqa: E731
+    house.until("a runbook that waits", said, 90)
+    assert states(house, "parent_private") == ["failed"]
+
+    (child,) = house.airflow.get(ROWS.format("child_private")).json()["dag_runs"]
+    body = {"dry_run": False, "dag_run_id": child["dag_run_id"], "only_failed": True, "reset_dag_runs": True}
+    path = "/api/v2/dags/child_private/clearTaskInstances"
+    house.airflow.post(path, json=body).raise_for_status()
+
+    house.until_status(incident.number, Status.RESOLVED, timeout=150)
+    assert states(house, "parent_private") == ["success"], house.story(incident.number)
+    assert (lines(house, "ingested_private"), lines(house, "published_private")) == (1, 1)
+
+
 def test_when_the_child_cannot_be_repaired_the_parent_is_left_alone(house: Deployment) -> None:
     """People are called for the child; nothing in the parent was touched."""
     house.airflow.trigger("parent_lost", run_id="waits+1")
