@@ -15,7 +15,13 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from incident_response.clients import airflow_audit
-from incident_response.clients.airflow_children import awaited_dag, child_of, may_start, may_wait
+from incident_response.clients.airflow_children import (
+    awaited_dag,
+    child_of,
+    may_start,
+    may_wait,
+    starters,
+)
 from incident_response.clients.airflow_states import find_run, judge, read_states
 from incident_response.domain.errors import AirflowRefused, AuditUnreadable
 from incident_response.domain.pipeline_signals import Attempt, DagFacts
@@ -111,6 +117,7 @@ class Listing:
         self._api = api
         self._ends_at = time.monotonic() + seconds
         self._facts: dict[str, DagFacts] = {}
+        self._started: dict[tuple[str, str], frozenset[tuple[str, int]]] = {}
         self._audit: Audit | None = None
 
     @property
@@ -148,12 +155,21 @@ class Listing:
     def _waited_for(self, task: FailedTask) -> dict[str, str] | None:
         operator = str(task.row.get("operator_name") or task.row.get("operator") or "")
         fields = task.row.get("rendered_fields") or {}
-        if may_start(operator) or "trigger_dag_id" in fields:
+        started = may_start(operator) or "trigger_dag_id" in fields
+        key = (task.attempt.task_id, task.attempt.map_index)
+        if started or (not fields and key in self._starters(task.attempt)):
             child = child_of(self._api, task.row)
             return awaited(child.dag_id, child.run_id) if child else None
         if may_wait(operator) or "external_dag_id" in fields:
             return awaited(awaited_dag(self._api, task.row))
         return None
+
+    def _starters(self, attempt: Attempt) -> frozenset[tuple[str, int]]:
+        """By the trace they leave: a class of a site's own may be called anything."""
+        run = (attempt.dag_id, attempt.run_id)
+        if run not in self._started:
+            self._started[run] = starters(self._api, *run)
+        return self._started[run]
 
     def failed_runs(self, since: datetime, most: int) -> Listed[Run]:
         """Runs that failed since then, in order of their end."""

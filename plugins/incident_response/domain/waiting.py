@@ -46,14 +46,16 @@ def name_of(one: Told) -> str:
 def named_by(told: Iterable[Told]) -> frozenset[str]:
     """The DAGs that explain all of these failures; empty when one of them failed by itself.
 
-    That a run failed says nothing of its own where a task of it speaks.
+    Of several sources that tell of one task, one may know more than the others. That a run failed says
+    nothing of its own where a task of it speaks.
     """
     firing = [one for one in told if one.firing]
-    speaking = {_run(one) for one in firing if name_of(one)}
-    alone = [one for one in firing if not name_of(one)]
-    if any(one.labels.get("task_id") or _run(one) not in speaking for one in alone):
-        return frozenset()
-    return frozenset(name_of(one) for one in firing if name_of(one))
+    named = [one for one in firing if name_of(one)]
+    tasks, runs = {_task(one) for one in named}, {_run(one) for one in named}
+    for one in firing:
+        if (_task(one) not in tasks) if one.labels.get("task_id") else (_run(one) not in runs):
+            return frozenset()
+    return frozenset(map(name_of, named))
 
 
 class Waits:
@@ -94,6 +96,10 @@ class Waits:
                 reached.add(name)
                 waiting += self._named.get(name, ())
         return frozenset(reached)
+
+
+def _task(one: Told) -> tuple[str, ...]:
+    return *_run(one), one.labels.get("task_id", ""), one.labels.get("map_index", "")
 
 
 def _run(one: Told) -> tuple[str, str]:

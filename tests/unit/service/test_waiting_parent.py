@@ -90,6 +90,15 @@ def test_what_a_dags_own_callback_says_of_the_parents_run_opens_nothing(house: H
     assert incident.service == "child"
 
 
+def test_one_source_that_knows_what_it_waited_for_is_enough(house: House) -> None:
+    """The scan may not be told what the worker knew of the very same task."""
+    house.intake.receive([CHILD], START)
+    house.intake.receive([PARENT], SOON)
+    house.intake.receive([replace(failure("parent"), source="airflow_runs")], SOON)
+    (incident,) = open_(house)
+    assert incident.service == "child"
+
+
 def test_a_parent_that_fails_by_itself_stands_alone(house: House) -> None:
     """It only started the child, or failed in a task of its own: neither hides the other."""
     house.intake.receive([CHILD], START)
