@@ -65,6 +65,7 @@ def find_run(api: AirflowRest, dag_id: str, run_id: str) -> Mapping[str, Any] | 
     except AirflowRefused as refused:
         if refused.status != 404:
             raise
+        _found(api, dag_path(dag_id))  # a client that can tell a proxy's 404 does so here
         return None
     return next((row for row in rows if row["dag_run_id"] == run_id), None)
 

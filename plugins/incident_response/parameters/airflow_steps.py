@@ -18,9 +18,10 @@ _SEEN_BY = "Name of the earlier step with airflow.look_at_runs whose runs are me
 class LookAtRuns(Parameters):
     """Looks at the DAG runs that the incident's signals name: why did they fail (procedures §5.2, 1 and 2)?
 
-    Reads state, failed task instances (of runs that Airflow calls a success, too) with their tries, the last lines of their logs, and what has changed
-    since the last good run of the same DAG. Causes: out_of_memory, upstream_throttled, upstream_unavailable,
-    code, configuration, database, zombie, stuck, many_dags, dag_paused, dag_missing, run_missing, repaired.
+    Reads state, failed task instances (also those of runs that Airflow calls a success) with their tries, the
+    last lines of their logs, and what has changed since the last good run of the same DAG. Causes:
+    out_of_memory, upstream_throttled, upstream_unavailable, code, configuration, database, zombie, stuck,
+    many_dags, dag_paused, dag_missing, run_missing, repaired.
     """
 
     action: ClassVar[str] = "airflow.look_at_runs"
@@ -62,9 +63,9 @@ class ClearFailed(Parameters):
     """Clears what failed in the runs that were seen, what it needs and what it feeds (procedures §5.2, 4).
 
     The failed task instances and what the failure cut off, with their setups and teardowns and everything
-    downstream, as Airflow's own dry run lists them: exactly these are approved and cleared. Skips that a branch
-    chose stay. A follower that had succeeded and acts on others (mail, chat, a trigger, an asset that wakes
-    consumers, the tag `not-repeatable`) makes it ask for approval, whatever the runbook's mode.
+    downstream, as Airflow's own dry run lists them: exactly these are approved and cleared. Skips that a
+    branch chose stay. A follower that had succeeded and acts on others (mail, chat, a trigger, an asset that
+    wakes consumers, the tag `not-repeatable`) makes it ask for approval, whatever the runbook's mode.
     """
 
     action: ClassVar[str] = "airflow.clear_failed"
@@ -246,12 +247,11 @@ class RunsEnded(Parameters):
 
 
 class RunsGreen(Parameters):
-    """Proven when the very same runs are well (procedures §3.3): not what Airflow calls them, but what is in
-    them.
+    """Proven when the very same runs are well, whatever Airflow calls them (procedures §3.3).
 
-    Every task instance that had failed is green and ran again, and nothing that the failure cut off is skipped or
-    upstream_failed still; skips that a branch chose stay. What was removed from the DAG proves nothing. A run that
-    waits behind others waits, and the text says for what.
+    Every task instance that had failed is green and ran again, and nothing that the failure cut off is
+    skipped or upstream_failed still; skips that a branch chose stay. What was removed from the DAG proves
+    nothing. A run that waits behind others waits, and the text says for what.
     """
 
     action: ClassVar[str] = "airflow.runs_green"

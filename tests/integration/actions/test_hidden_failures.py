@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from incident_response import bootstrap
 from incident_response.actions.kit import Kit
 from incident_response.airflow_api import AirflowApi
 from incident_response.clients import airflow_states
@@ -16,11 +17,13 @@ from incident_response.detectors.again_runs import RunsAgain
 from incident_response.domain.actions import Finding, Planned
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import Refused
+from incident_response.domain.runbooks import RemediationState
 from tests.conftest import AirflowPool
 from tests.support import acting, scenes
 from tests.support.acting import Step
 from tests.support.airflow import Airflow
 from tests.support.waiting import wait_for
+from tests.support.walking_runbook import Ground, Site
 
 pytestmark = [pytest.mark.integration, pytest.mark.calm]
 
@@ -28,7 +31,7 @@ DAGS = Path(__file__).parent / "dags"
 RUN = "manual__2026-03-02T02:00:00+00:00"  # the characters that have to be quoted
 BY_HAND = "by/hand 50%+1"  # no path reaches it
 AT_ONCE = (
-    "tolerant", "two_leaves", "stops_at_once", "staging", "untidy", "parts", "timed_out", "chosen",
+    "timed_out", "tolerant", "two_leaves", "stops_at_once", "staging", "untidy", "parts", "chosen",
     "wakes_others", "told_twice", "shrinks", "empty_handed",
 )  # fmt: skip
 
@@ -52,6 +55,15 @@ def airflow(airflow_pool: AirflowPool) -> Iterator[Airflow]:
 def api(airflow: Airflow) -> AirflowApi:
     """With the rights that the documentation asks for."""
     return AirflowApi(lambda: Connection(host=airflow.url, login="op", password="op"))
+
+
+@pytest.fixture
+def ground(airflow: Airflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
+    """The shipped files, and this Airflow."""
+    monkeypatch.setattr(bootstrap, "kill_variable", lambda: None)
+    return Ground.new(
+        tmp_path, {"incident_response_api": Connection(host=airflow.url, login="op", password="op")}
+    )
 
 
 @pytest.fixture
@@ -162,7 +174,7 @@ def test_what_a_green_run_hides_is_found_cleared_with_what_it_feeds_and_proven(
     names, proof = response.repair()
 
     assert sorted(names) == sorted(cleared)
-    assert (proof.proven, proof.text) == (True, f"1 run green: {dag_id}/{RUN}")
+    assert (proof.proven, proof.text) == (True, f"1 run green: {dag_id}/{RUN}"), proof.data
     assert set(response.states().values()) == {"success"}
     assert not response.fires()
     assert "repaired" in response.look().causes
@@ -313,3 +325,27 @@ def test_a_follower_that_acts_on_others_asks_first(
     names = {part.split(" (")[0] for part in planned.parts}
     assert set(cleared_by(planned)) < names
     assert dag_id != "wakes_others" or "wakes again: woken" in planned.parts
+
+
+@pytest.mark.parametrize("approval", [None, True])
+def test_the_shipped_runbook_waits_for_a_yes_where_its_plan_asks(
+    airflow: Airflow, ground: Ground, approval: bool | None
+) -> None:
+    """It acts by itself otherwise. Without an answer nothing runs twice, and a person was paged."""
+    run_id = f"asks-{approval}"
+    airflow.trigger("told_twice", run_id=run_id)
+    airflow.wait_run("told_twice", run_id)
+    site = Site(ground)
+    labels = {"dag_id": "told_twice", "run_id": run_id, "task_id": "work", "map_index": "-1"}
+    number = site.alert("airflow_runs", "AirflowTaskFailed", "told_twice", **labels)
+
+    end = site.walk(number, approval=approval)
+
+    asked = "a person has to approve it: tell is tagged not-repeatable"
+    assert asked in site.text(number)
+    if approval:
+        assert end.state is RemediationState.SUCCEEDED, site.text(number)
+        assert len(site.effects(number)) == 1
+    else:
+        assert end.state is RemediationState.REFUSED
+        assert (site.effects(number), site.incident(number).pages) == ([], 1)
