@@ -65,7 +65,7 @@ def refused(house: Deployment, incident: Incident) -> str:
 
 def test_what_a_person_has_stopped_is_left_alone_and_the_incident_asks(house: Deployment) -> None:
     """A run and a task marked failed, a DAG paused: nothing runs again, Level 1 is told, nobody else."""
-    mark = f"by+hand {time.time_ns()}"  # a second try of this test takes other runs
+    mark = f"by+hand-{time.time_ns()}"  # a second try of this test takes other runs
     start(house, "stopped_run", mark, "flood")
     path = f"/api/v2/dags/stopped_run/dagRuns/{quote(mark)}"
     house.airflow.patch(path, json={"state": "failed", "note": NOTE}, user="op").raise_for_status()
