@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -63,42 +64,39 @@ def refused(house: Deployment, incident: Incident) -> str:
 
 
 def test_what_a_person_has_stopped_is_left_alone_and_the_incident_asks(house: Deployment) -> None:
-    """A run and a single task marked failed: nothing runs again, Level 1 is told once, and nobody else."""
-    start(house, "stopped_run", "by+hand", "flood")
-    body = {"state": "failed", "note": NOTE}
-    path = "/api/v2/dags/stopped_run/dagRuns/by%2Bhand"
-    house.airflow.patch(path, json=body, user="op").raise_for_status()
-    start(house, "stopped_task", "by hand", "flood")
-    path = "/api/v2/dags/stopped_task/dagRuns/by%20hand/taskInstances/flood"
+    """A run and a task marked failed, a DAG paused: nothing runs again, Level 1 is told, nobody else."""
+    mark = f"by+hand-{time.time_ns()}"  # a second try of this test takes other runs
+    start(house, "stopped_run", mark, "flood")
+    path = f"/api/v2/dags/stopped_run/dagRuns/{quote(mark)}"
+    house.airflow.patch(path, json={"state": "failed", "note": NOTE}, user="op").raise_for_status()
+    start(house, "stopped_task", mark, "flood")
+    path = f"/api/v2/dags/stopped_task/dagRuns/{quote(mark)}/taskInstances/flood"
     house.airflow.patch(path, json={"new_state": "failed", "note": NOTE}).raise_for_status()
-    start(house, "paused_by_hand", "later")
-    house.airflow.wait_run("paused_by_hand", "later", ["failed"])
+    # Paused while it fails: it is a failure, and it is told as one.
+    start(house, "paused_by_hand", mark)
+    house.airflow.wait_run("paused_by_hand", mark, ["failed"])
     house.airflow.patch("/api/v2/dags/paused_by_hand", json={"is_paused": True}).raise_for_status()
 
-    found = {}
+    found, reasons = {}, {}
     for dag_id in ("stopped_run", "stopped_task", "paused_by_hand"):
-        incident = house.until("an incident", lambda d=dag_id: house.of(d), 90)
-        found[dag_id] = house.incident(incident.number)
-        reason = refused(house, incident)
-        assert reason.startswith("stopped by a person: "), reason
-    run = next(one.reason for one in house.remediations(found["stopped_run"].number))
-    assert "op marked failed the run stopped_run/by+hand at " in run
-    assert NOTE in run
-    task = next(one.reason for one in house.remediations(found["stopped_task"].number))
-    assert "admin marked failed the task flood of stopped_task/by hand" in task
-    paused = next(one.reason for one in house.remediations(found["paused_by_hand"].number))
-    assert "admin paused the DAG paused_by_hand" in paused
-    assert NOTE in house.story(found["stopped_run"].number).splitlines()[0]
+        incident = house.until(f"an incident of {dag_id}", lambda d=dag_id: house.of(d), 90)
+        found[dag_id], reasons[dag_id] = incident.number, refused(house, incident)
+    assert reasons["stopped_run"].startswith(
+        f"stopped by a person: op marked failed the run stopped_run/{mark}"
+    )
+    assert f"admin marked failed the task flood of stopped_task/{mark}" in reasons["stopped_task"]
+    assert "stopped by a person: admin paused the DAG paused_by_hand" in reasons["paused_by_hand"]
+    assert all(f"saying: {NOTE}; " in reasons[name] for name in ("stopped_run", "stopped_task"))
+    assert NOTE in house.story(found["stopped_run"]).splitlines()[0]
 
     time.sleep(45)  # the acknowledge target and the first rung of the ladder have passed
-    for dag_id in found:
-        now = house.incident(found[dag_id].number)
-        assert now.asks, house.story(now.number)
-        assert (now.level, now.pages) == (1, 1), house.story(now.number)
+    for number in found.values():
+        now = house.incident(number)
+        assert now.asks, house.story(number)
+        assert (now.level, now.pages) == (1, 1), house.story(number)
         assert set(house.mails(now.key)) == {"level1@example.com"}
-    assert tries(house, "stopped_run.flood") == tries(house, "stopped_task.flood") == 1
-    assert tries(house, "paused_by_hand.breaks") == 1
-    assert house.airflow.wait_run("stopped_run", "by+hand", ["failed"])["state"] == "failed"
+    for task in ("stopped_run.flood", "stopped_task.flood", "paused_by_hand.breaks"):
+        assert tries(house, task) == 1, task
 
 
 def test_a_run_that_was_stopped_before_a_task_began_pages_nobody(house: Deployment) -> None:

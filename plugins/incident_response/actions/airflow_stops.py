@@ -12,7 +12,7 @@ from incident_response.domain.errors import AuditUnreadable, Refused, StoppedByP
 from incident_response.domain.stops import STOPPED, Audit, Mark, Stop, covering
 
 from .airflow_bounds import Bounded
-from .airflow_reading import FAILED, find_run, instance_rows
+from .airflow_reading import FAILED, find_run, instance_rows, obstacle
 from .airflow_records import Target, listed, moment
 
 
@@ -90,7 +90,7 @@ def _look(
     _decided(_since(scene, [audit.of_run(whole)]))
     dag = api.find(dag_path(target.dag_id))
     if dag is not None and dag.get("is_paused"):
-        _decided(_since(scene, [audit.pause(target.dag_id)]))
+        _decided(_since(scene, [audit.pause(target.dag_id)]), f" {obstacle(target.dag_id, dag)}")
     if run.get("run_type") == "backfill":
         every = api.get("/backfills", {"dag_id": target.dag_id, "limit": 100, "order_by": "-id"})["backfills"]
         backfill = covering(every, moment(run.get("logical_date")))
@@ -125,6 +125,7 @@ def _since(scene: Scene, stops: Sequence[Stop | None]) -> list[Stop]:
     return [one for one in stops if one is not None and (scene.asked_at is None or one.at > scene.asked_at)]
 
 
-def _decided(stops: Sequence[Stop]) -> None:
+def _decided(stops: Sequence[Stop], remedy: str = "") -> None:
     if stops:
-        raise StoppedByPerson(f"{STOPPED}: {listed([stop.text for stop in stops], 2)}; shall it stay so?")
+        text = listed([stop.text for stop in stops], 2)
+        raise StoppedByPerson(f"{STOPPED}: {text}; shall it stay so?{remedy}")
