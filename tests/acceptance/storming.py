@@ -20,7 +20,7 @@ ROOT = "lianel_energy"
 # Twelve that depend on it, directly or not, as include/policy/services.yaml says.
 CONTAINERS = (
     "keycloak", "lianel-energy-service", "lianel-profile-service", "lianel-comp-ai-service",
-    "lianel-stock-service", "lianel-frontend",
+    "lianel-stock-service", "airflow",
 )  # fmt: skip
 PIPELINES = (
     "entsoe_ingestion", "eurostat_ingestion_nrg_bal_s", "eurostat_harmonization",
@@ -62,6 +62,13 @@ def storm(count: int, seed: int = 7) -> list[Labels]:
     return [*before, after[0], *rest]
 
 
+def unrelated(count: int) -> list[Labels]:
+    """As many different alerts of one host that no rule and no map knows."""
+    return [
+        {"alertname": f"Trouble{n:04}", "instance": "db-7:9100", "severity": "warning"} for n in range(count)
+    ]
+
+
 def batches(signals: Sequence[Labels], size: int, started: datetime) -> list[bytes]:
     """The bodies of Alertmanager's webhook, version 4."""
     at = started.isoformat()
@@ -78,7 +85,7 @@ def batches(signals: Sequence[Labels], size: int, started: datetime) -> list[byt
                     {
                         "status": "firing",
                         "labels": labels,
-                        "annotations": {"summary": f"{labels['alertname']} of {_whose(labels)}"},
+                        "annotations": {"summary": _said(labels)},
                         "startsAt": at,
                         "endsAt": "0001-01-01T00:00:00Z",
                         "generatorURL": "http://prometheus:9090/graph",
@@ -92,8 +99,17 @@ def batches(signals: Sequence[Labels], size: int, started: datetime) -> list[byt
     ]
 
 
+def _said(labels: Labels) -> str:
+    """A failed task says what it could not reach; a check only that it failed."""
+    if "dag_id" in labels:
+        return (
+            f"{labels['dag_id']} failed: connection to lianel-postgres, port 5432 failed: Connection refused"
+        )
+    return f"{labels['alertname']} of {_whose(labels)}"
+
+
 def _whose(labels: Labels) -> str:
-    return labels.get("service") or labels["dag_id"]
+    return labels.get("service") or labels.get("dag_id") or labels["instance"]
 
 
 @dataclass

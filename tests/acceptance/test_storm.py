@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +22,18 @@ from incident_response.domain.signals import Signal
 from incident_response.service.clock import Clock
 from incident_response.service.detection import Detection
 from tests.acceptance.hook_server import serving, settings, start
-from tests.acceptance.storming import CONTAINERS, PIPELINES, ROOT, Sent, batches, bearer, later, send, storm
+from tests.acceptance.storming import (
+    CONTAINERS,
+    PIPELINES,
+    ROOT,
+    Sent,
+    batches,
+    bearer,
+    later,
+    send,
+    storm,
+    unrelated,
+)
 from tests.support.postgres import PostgresServer
 from tests.support.processes import free_port
 
@@ -66,7 +78,7 @@ class Hit:
     def incidents(self) -> list[Incident]:
         with self.services.store.read() as tx:
             opened = [row.incident for row in tx.board(1000)]
-            return [*opened, *tx.recent(later(bootstrap.now(), -3600), 1000)]
+            return [*opened, *tx.recent(later(bootstrap.now(), -3600), 5000)]
 
     def sightings(self, number: int) -> list[Sighting]:
         with self.services.store.read() as tx:
@@ -87,7 +99,7 @@ def hit(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hit]:
         url = f"sqlite:///{tmp_path}/store.db"
     else:
         server: PostgresServer = request.getfixturevalue("postgres_server")
-        url = server.create_database(f"storm_{request.node.name.split('[')[0][-40:]}")
+        url = server.create_database(f"storm_{zlib.crc32(request.node.name.encode())}")
     services = bootstrap.build(settings(url, tmp_path), lambda conn_id: None)
     services.store.migrate()  # type: ignore[attr-defined]
     kind = IntegrationKind.ALERTMANAGER
@@ -148,6 +160,33 @@ def test_ten_thousand_signals_are_one_incident_and_two_messages(hit: Hit) -> Non
     assert sent.keys() == {("console", "operations"), ("console", "stakeholders")}
     assert max(sent.values()) <= 2
     assert all(p.state is OutgoingState.DELIVERED for p in hit.messages())
+
+
+@pytest.mark.parametrize("size", [1000, 1])
+def test_a_thousand_alerts_of_one_host_are_one_incident_and_one_page_a_minute(hit: Hit, size: int) -> None:
+    """In one body, and in a thousand over eight connections, with the clock ticking; each one is reachable."""
+    bodies = batches(unrelated(1000), size, _start())
+    stop = threading.Event()
+    clock = threading.Thread(target=_ticking, args=(hit, stop), daemon=True)
+    with serving(hit.url, hit.folder, hit.port):
+        clock.start()
+        hit.send(bodies)
+        stop.set()
+        clock.join(30)
+    hit.wind(150)
+
+    with hit.services.store.read() as tx:
+        still = [row.incident for row in tx.board(2000)]
+        members = tx.recent(later(bootstrap.now(), -3600), 2000)
+    (umbrella,) = still
+    assert umbrella.title == "Storm: 1,000 alerts at once"
+    assert {member.merged_into for member in members} == {umbrella.number}
+    assert len(members) == 1000
+    pages = [p for p in hit.messages() if p.outgoing.kind is OutgoingKind.PAGE]
+    times = sorted(p.created_at for p in pages)
+    print(f"pages {[(p.outgoing.incident, p.created_at.isoformat()) for p in pages]}")
+    assert len(pages) <= 2
+    assert all((b - a).total_seconds() >= 60 for a, b in zip(times, times[1:], strict=False))
 
 
 def test_a_server_killed_in_the_middle_of_the_storm_loses_nothing(hit: Hit) -> None:

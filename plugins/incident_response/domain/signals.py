@@ -13,6 +13,7 @@ from .times import utc
 _FNV_OFFSET, _FNV_PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
 _SEPARATOR = b"\xff"
 ALERTNAME = "alertname"
+UNPROVEN = "unproven"  # where `details` of a resolved signal say why it is no proof of health
 
 
 def fingerprint(labels: Mapping[str, str]) -> str:
@@ -54,6 +55,11 @@ class Signal:
     def name(self) -> str:
         """The alert's name, `unnamed` when the source gave none."""
         return self.labels.get(ALERTNAME, "unnamed")
+
+    @property
+    def unproven(self) -> str:
+        """Why the end that it tells proves nothing: `MissingSeries`, nobody looks any more. Empty for all others."""
+        return "" if self.firing else str(self.details.get(UNPROVEN) or "")
 
     @cached_property
     def fingerprint(self) -> str:

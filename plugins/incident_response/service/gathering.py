@@ -166,7 +166,7 @@ class Gathering:
         if not members:
             return
         tx.lock({i.number for i in [*members, *([standing] if standing else [])]})
-        parent = standing or self._raise(tx, umbrella, members, now)
+        parent = standing or self.raise_umbrella(tx, umbrella, members, now)
         if parent is None:
             return
         for member in members:
@@ -175,14 +175,24 @@ class Gathering:
             current = tx.lock([parent.number])[parent.number]
             tx.save([Change(counted(umbrella, current, len(members)))])
 
-    def _raise(
-        self, tx: Transaction, umbrella: Umbrella, members: Sequence[Incident], now: datetime
+    def raise_umbrella(
+        self,
+        tx: Transaction,
+        umbrella: Umbrella,
+        members: Sequence[Incident],
+        now: datetime,
+        behind: int | None = None,
     ) -> Incident | None:
+        """Its incident, which counts `behind` it (None: all members); None when somebody else was faster."""
         found = umbrella.classification(members)
         if any(i.dedup_key == found.dedup_key for i in tx.open_on({SEVERAL})):
             # The one before is too old to take anything in: a storm that goes on is told once more.
             found = replace(found, dedup_key=f"{found.dedup_key}@{now.isoformat(timespec='microseconds')}")
-        labels = {ALERTNAME: "IncidentsTogether", "umbrella": umbrella.name, BEHIND: str(len(members))}
+        labels = {
+            ALERTNAME: "IncidentsTogether",
+            "umbrella": umbrella.name,
+            BEHIND: str(len(members) if behind is None else behind),
+        }
         signal = Signal("grouping", labels, _names(members), min(m.opened_at for m in members))
         number = tx.allocate(1)[0]
         # Who has just been paged about one of them is not paged again within the minute, unless for worse.

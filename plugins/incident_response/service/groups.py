@@ -19,14 +19,19 @@ _occurred_at = attrgetter("occurred_at")
 
 
 class Group:
-    """The signals of one call that share a cause. A plain class: one is made for each signal of a storm."""
+    """The signals of one call that share a cause. A plain class: one is made for each signal of a storm.
 
-    __slots__ = ("firing", "found", "quiet", "signals")
+    What went out of sight is in none of `firing` and `quiet`: nobody knows how it is.
+    """
+
+    __slots__ = ("firing", "found", "quiet", "signals", "unseen")
 
     def __init__(self, found: Classification, signals: tuple[Signal, ...]) -> None:
         self.found, self.signals = found, signals
         self.firing = tuple([signal for signal in signals if signal.firing])
-        self.quiet = () if len(self.firing) == len(signals) else tuple(s for s in signals if not s.firing)
+        silent = () if len(self.firing) == len(signals) else tuple(s for s in signals if not s.firing)
+        self.unseen = tuple(s for s in silent if s.unproven)
+        self.quiet = tuple(s for s in silent if not s.unproven) if self.unseen else silent
 
     @property
     def severity(self) -> Severity:
@@ -102,7 +107,8 @@ def occurring(groups: Iterable[Group]) -> set[str]:
 def sightings(incident: int, signals: Sequence[Signal], role: Role = Role.OWN) -> list[Sighting]:
     """One row per (source, fingerprint); repeats within the call add up, the latest one's words count."""
     rows: dict[tuple[str, str], Sighting] = {}
-    for signal in sorted(signals, key=_occurred_at):
+    # An end that proves nothing changes nothing: what fires fires on, until somebody has looked.
+    for signal in sorted((s for s in signals if not s.unproven), key=_occurred_at):
         key = (signal.source, signal.fingerprint)
         before = rows.get(key)
         repeated = before is not None and signal.occurrence != "" and before.occurrence == signal.occurrence

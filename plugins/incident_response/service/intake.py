@@ -14,7 +14,8 @@ from functools import partial
 from incident_response.domain.changes import Change
 from incident_response.domain.classification import Classification, Rules
 from incident_response.domain.commands import go_on, mitigate, open_incident, reopen, set_severity
-from incident_response.domain.grouping import Grouping, may_move
+from incident_response.domain.escalation import EscalationPolicy
+from incident_response.domain.grouping import Grouping, Umbrella, may_move
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Store
 from incident_response.domain.records import Sighting
@@ -177,6 +178,8 @@ class Intake:
                 )
                 work.risen.append(change.incident)
             rows += sightings(incident.number, group.signals)
+            if group.unseen:
+                work.placing.lost_sight(incident, group)
             if key not in news and group.quiet:
                 quiet[incident.number] = key
             if change.events:
@@ -272,10 +275,26 @@ class Intake:
         work.taken.update({key: Receipt(number, Taken.ATTACHED) for key, number in attached.items()})
         left = _without(left, attached)
         sheltered = placing.shelter(left)
+        unrelated = placing.together(_without(left, sheltered))
+        if unrelated:
+            policy = self._policies.for_new(work.tx, work.now)
+            sheltered = {**sheltered, **self._umbrella(work, unrelated, policy)}
         if sheltered:
             sheltered = placing.faces(sheltered, self._policies.for_new(work.tx, work.now))
             self._continue(work, sheltered)
         return _without(left, sheltered)
+
+    def _umbrella(
+        self, work: _Work, unrelated: tuple[Umbrella, dict[str, Group]], policy: EscalationPolicy
+    ) -> Known:
+        """An umbrella for many that came in one call, before each of them has an incident of its own."""
+        umbrella, groups = unrelated
+        members = [
+            open_incident(0, group.signals[0], group.found, policy, work.now).incident
+            for group in groups.values()
+        ]
+        parent = self.gathering.raise_umbrella(work.tx, umbrella, members, work.now, behind=0)
+        return {key: (parent, group) for key, group in groups.items()} if parent is not None else {}
 
     def _open(self, work: _Work, fresh: dict[str, Group]) -> dict[str, Group]:
         """Open incidents for new causes; returns the groups that lost a race."""

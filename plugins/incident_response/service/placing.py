@@ -11,7 +11,7 @@ from incident_response.domain.classification import Classification
 from incident_response.domain.commands import open_incident
 from incident_response.domain.escalation import EscalationPolicy
 from incident_response.domain.grounds import Account, Ground
-from incident_response.domain.grouping import SEVERAL, Bond, Grouping, Tie
+from incident_response.domain.grouping import SEVERAL, Bond, Grouping, Tie, Umbrella
 from incident_response.domain.identity import has_parts
 from incident_response.domain.incidents import Incident
 from incident_response.domain.merging import merge, took_over
@@ -181,6 +181,25 @@ class Placing:
             if incident is not None and incident.number in parents
         }
 
+    def together(self, groups: Mapping[str, Group]) -> tuple[Umbrella, dict[str, Group]] | None:
+        """Those of this call that are a storm among themselves, and can be the consequence of nothing.
+
+        The others are gathered after they have opened: the cause of some may be among them.
+        """
+        services = self._grouping.services
+        for umbrella in (u for u in self._grouping.umbrellas if u.alerts):
+            found = {
+                key: group
+                for key, group in groups.items()
+                if umbrella.covers(group.found.scenario, group.severity, group.found.service)
+                and group.firing
+                and not services.upstreams(group.found.service)
+                and not services.downstreams(group.found.service)
+            }
+            if umbrella.are_enough([group.found.service for group in found.values()]):
+                return umbrella, found
+        return None
+
     def faces(self, sheltered: Known, policy: EscalationPolicy) -> Known:
         """A record for each cause that came under an umbrella: later signals of it, its end above all, find
         the umbrella's incident by it. Returns them with the umbrella's incident as it is then.
@@ -252,6 +271,17 @@ class Placing:
             if seen.firing and seen.role is Role.CONSEQUENCE and seen.last_at <= signal.occurred_at
         ]
         return [*sightings(number, [signal], Role.CONSEQUENCE), *others]
+
+    def lost_sight(self, incident: Incident, group: Group) -> None:
+        """Tell once for each thing and reason that its source looks no more, which ends nothing."""
+        for signal in group.unseen:
+            effect = f"unseen:{incident.number}:{incident.reopenings}:{signal.fingerprint}:{signal.unproven}"
+            if self._tx.begin_effect(effect, incident.number, "system:intake", self._now) is None:
+                text = (
+                    f"{signal.summary}: {signal.source} ends it with {signal.unproven}, which proves nothing"
+                )
+                event = TimelineEvent(self._now, EventKind.SIGNAL, f"system:{signal.source}", text)
+                self._tx.add_events(incident.number, [event])
 
     def over_already(self, opened: Mapping[str, tuple[Incident, Group]]) -> Known:
         """Of the causes opened a moment ago, those of which an end was told before, or together with them."""

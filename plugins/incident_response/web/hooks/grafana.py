@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from incident_response.domain.records import Integration
-from incident_response.domain.signals import Signal
+from incident_response.domain.signals import UNPROVEN, Signal
 
 from .alertmanager import Alert, signal_of
 from .fields import Form, fill, not_too_many, told
@@ -45,7 +45,18 @@ def signals(document: Any, by: Integration, now: datetime) -> list[Signal]:
         state=sent.state,
         left_out=f"{sent.truncatedAlerts} more alerts of this group" if sent.truncatedAlerts > 0 else "",
     )
-    return [signal_of(alert, by, now, {**_links(alert), **group}) for alert in sent.alerts]
+    return [
+        signal_of(alert, by, now, {**_links(alert), **_unproven(alert), **group}) for alert in sent.alerts
+    ]
+
+
+def _unproven(alert: GrafanaAlert) -> dict[str, Any]:
+    """Grafana resolves an alert whose series or data is gone, whose rule is paused, changed or deleted, too.
+
+    Only an end without a reason says that somebody has looked and found it well.
+    """
+    reason = alert.annotations.get("grafana_state_reason", "").strip()
+    return {UNPROVEN: reason} if reason and alert.status == "resolved" else {}
 
 
 def _links(alert: GrafanaAlert) -> dict[str, Any]:
