@@ -121,7 +121,7 @@ def test_a_parent_waits_for_the_person_who_repairs_the_child(house: Deployment) 
     waits = "parent_private/waits+1 waits for its run child_private/"
     said = lambda: [step for step in house.steps(incident.number) if step.text.startswith(waits)]  # noqa: E731
     house.until("a runbook that waits", said, 90)
-    assert states(house, "parent_private") == ["failed"]
+    assert house.task_instances("parent_private", "waits+1")["start_child"]["state"] == "failed"
 
     (child,) = house.airflow.get(ROWS.format("child_private")).json()["dag_runs"]
     body = {"dry_run": False, "dag_run_id": child["dag_run_id"], "only_failed": True, "reset_dag_runs": True}
