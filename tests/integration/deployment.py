@@ -203,6 +203,7 @@ def deploy(
     runbook: Mapping[str, Any] | None = None,
     adapt: Callable[[Path], None] = lambda include: None,
     make: Callable[..., Airflow] = Airflow,
+    parallelism: int = 2,
 ) -> Iterator[Deployment]:
     """Start it; wait until our DAGs are there and the clock ticks. A proxy stands before Airflow's API.
 
@@ -222,6 +223,7 @@ def deploy(
     airflow = make(
         folder / "airflow",
         database=database,
+        parallelism=parallelism,
         dags=[PIPELINES, *dags],
         config={
             "incident_response.store_url": store_url,

@@ -33,7 +33,7 @@ class CeleryAirflow(Airflow):
             "scheduler.task_queued_timeout_check_interval": "2",
             **options.pop("config", {}),
         }
-        super().__init__(folder, database=database, parallelism=4, config=config, **options)
+        super().__init__(folder, database=database, config=config, **{**options, "parallelism": 4})
         self._component_env["AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT"] = str(free_port())
 
     def start(self, *components: str, timeout: float = 120) -> Airflow:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from incident_response.domain.redaction import one_line
 
 from .airflow_logs import telling
+from .airflow_missing import names_missing
 
 
 @dataclass(frozen=True)
@@ -28,31 +29,41 @@ def _status(codes: str) -> str:
     """An HTTP status: a bare number could be anything, so a word beside it has to say what it is."""
     return (
         rf"\b(?:http|status|code|answered|returned|response|error)\b(?:\W+\w+){{0,2}}?\W{{0,3}}\b(?:{codes})\b"
-        rf"|\b(?:{codes})\b\W{{1,3}}(?:client|server) error"
+        rf"|\b(?:{codes})\b\W{{1,3}}(?:client|server) error|\b(?:{codes}):[a-z]"
     )
 
 
+_THROTTLED = _any(
+    r"too many requests|too many 429|rate.?limit|\bthrottl|slow ?down|quota ?exceeded|RequestLimitExceeded"
+    r"|rate exceeded"
+)
+# As the beginning of what was raised: in the middle of a sentence it is somebody else's.
+_BUG = re.compile(
+    r"^\s*(?:[\w.]+\.)?(?:SyntaxError|IndentationError|TabError|NameError|UnboundLocalError|IndexError|TypeError"
+    r"|AttributeError|ZeroDivisionError|RecursionError|NotImplementedError|UndefinedError|TemplateSyntaxError"
+    r")\s*(?::|$)"
+    r"|syntax error at or near|error in your SQL syntax|SQL compilation error:\s*syntax"
+)
+_CODE = re.compile(r"^\s*(?:[\w.]+\.)?(?:ImportError|KeyError|AssertionError)\s*(?::|$)")
+_FORBIDDEN = _any(_status("401|403"))
+
+
+def _configured(line: str) -> bool:
+    return names_missing(line) or _FORBIDDEN.search(line) is not None
+
+
 # The first that matches a line is its cause; what is more special comes before what is more general.
-_RULES = (
-    (
-        "configuration",
-        _any(
-            r"conn_?id\W+\S+ (?:isn.t|is not) defined",
-            r"(?:CONNECTION|VARIABLE)_NOT_FOUND",
-            r"AirflowNotFoundException",
-            r"variable \S+ does not exist",
-            r"permission denied|PermissionError|access ?denied",
-            r"authentication failed|authentication error|invalid (?:credentials|token|api.?key)",
-            _status("401|403"),
-        ),
-    ),
+_RULES: tuple[tuple[str, Callable[[str], Any]], ...] = (
+    ("upstream_throttled", _THROTTLED.search),
+    ("code", _BUG.search),
+    ("configuration", _configured),
     (
         "zombie",
         _any(
             r"did not emit heartbeat",
             r"heartbeat (?:timeout|timed out|lost)|(?:lost|missing|no) heartbeats?\b",
             r"\bzombie\b",
-        ),
+        ).search,
     ),
     (
         "database",
@@ -62,7 +73,7 @@ _RULES = (
             r"deadlock detected|canceling statement due to",
             r"server closed the connection unexpectedly|could not connect to server",
             r"the database system is",
-        ),
+        ).search,
     ),
     (
         "out_of_memory",
@@ -72,13 +83,10 @@ _RULES = (
             r"\b(?:exit|exited|return)\w*\b(?:\W+\w+){0,3}?\W{0,3}(?<!\w)(?:-9|137)\b",
             # SIGTERM is how Airflow itself ends a task, and how a container is stopped.
             r"process terminated by signal(?!.*SIG(?!KILL))",
-        ),
+        ).search,
     ),
-    (
-        "upstream_throttled",
-        _any(_status("429"), r"too many requests|too many 429", r"rate limit|\bthrottl"),
-    ),
-    ("stuck", _any(r"\bAirflowTaskTimeout\b")),
+    ("upstream_throttled", _any(_status("429")).search),
+    ("stuck", _any(r"\bAirflowTaskTimeout\b").search),
     (
         "upstream_unavailable",
         _any(
@@ -88,17 +96,9 @@ _RULES = (
             r"connection (?:refused|reset|aborted)|\bConnection\w*Error\b|RemoteDisconnected",
             r"max retries exceeded|name resolution|name or service not known",
             r"no route to host|network is unreachable",
-        ),
+        ).search,
     ),
-    (
-        "code",
-        # As the beginning of what was raised: in the middle of a sentence it is somebody else's.
-        re.compile(
-            r"^\s*(?:[\w.]+\.)?(?:ImportError|ModuleNotFoundError|SyntaxError|IndentationError|TabError|NameError"
-            r"|UnboundLocalError|KeyError|IndexError|TypeError|AttributeError|ZeroDivisionError|RecursionError"
-            r"|NotImplementedError|AssertionError|UndefinedError|TemplateSyntaxError)\s*(?::|$)"
-        ),
-    ),
+    ("code", _CODE.search),
 )
 # Somebody ended the task: that its process was killed then is no lack of memory.
 _ENDED = _any(r"shouldn.t be running anymore", r"state (?:of this instance )?has been externally set")
@@ -114,8 +114,8 @@ def clue(content: Any) -> Clue | None:
 
 def of_line(line: str) -> Clue | None:
     """The cause that one line tells."""
-    for cause, pattern in _RULES:
-        if pattern.search(line):
+    for cause, tells in _RULES:
+        if tells(line):
             return Clue(cause, one_line(line, 240))
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from incident_response.domain.actions import Finding, Scene
@@ -14,6 +15,7 @@ from .airflow_bounds import Bounded
 from .airflow_proof import concluded, look_again
 from .airflow_reading import find_run
 from .airflow_records import ENDED, counted, listed, named_runs, seen_runs, tells_stuck
+from .airflow_stops import stopped
 from .kit import Kit
 
 
@@ -52,7 +54,9 @@ class RunsGreen:
             return Finding("No run was seen, so nothing proves that anything is repaired", proven=False)
         if left_out := scene.found[scene.parameters.seen_by].get("runs_left_out"):
             return Finding(f"{left_out} more runs were named than were looked at; look at them", proven=False)
-        return concluded([look_again(api, scene, one) for one in seen])
+        found = concluded([look_again(api, scene, one) for one in seen])
+        wrong = [one.target for one in seen if one.target.name in found.data.get("wrong", ())]
+        return replace(found, text=text) if (text := stopped(api, scene, wrong)) else found
 
 
 class UpstreamBackoff:

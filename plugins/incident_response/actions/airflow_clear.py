@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 from incident_response.clients.airflow_states import dag_path, graph_of, judge, read_states
-from incident_response.domain.actions import Done, Planned, Scene
-from incident_response.domain.errors import Refused
+from incident_response.domain.actions import Done, Finding, Planned, Scene
+from incident_response.domain.errors import Refused, StoppedByPerson
 from incident_response.domain.redaction import one_line
 from incident_response.domain.run_states import NO_STATE, TaskState
 from incident_response.parameters import airflow_steps as models
@@ -24,8 +24,10 @@ from .airflow_clearing import (
     version,
 )
 from .airflow_followers import Repeated, repeated, task_rows
-from .airflow_reading import find_run, refuse_blocked, run_of
+from .airflow_reading import find_run, refuse_blocked, refuse_gone, run_of
 from .airflow_records import MISSING, Instance, SeenRun, Target, did, listed, seen_runs
+from .airflow_stops import answered, refuse_stopped
+from .airflow_triggers import Held, behind, held_back, is_held, plan_held, ready, settle
 from .kit import Kit
 
 _Tries = Mapping[tuple[str, int], int]
@@ -38,6 +40,8 @@ class _Reach:
     hurt: tuple[TaskState, ...] = ()  # failed, or cut off by the failure
     cleared: tuple[TaskState, ...] = ()  # with these: setups, teardowns and everything downstream
     removed: tuple[str, ...] = ()  # failed, and not in the DAG any more
+    held: tuple[Held, ...] = ()  # failed with a run that they have started: not repeated
+    behind: tuple[TaskState, ...] = ()  # cleared when those are well
 
 
 class ClearFailed:
@@ -60,18 +64,32 @@ class ClearFailed:
         planned: list[Planned] = []
         removed: list[str] = []
         runs = seen_runs(scene, scene.parameters.seen_by)
+        stopped: list[StoppedByPerson] = []
         for seen in runs:
             if not seen.is_failed:
                 if scene.parameters.stuck and seen.state == "running":
                     planned += _clear_stuck(api, seen)
                 continue
-            refuse_blocked(api, seen.target.dag_id)
+            refuse_gone(api, seen.target.dag_id)
             run = run_of(api, seen.target)
             reach = _reach(api, seen.target, run)
+            try:
+                unknown = refuse_stopped(api, scene, seen.target, run, reach.cleared)
+            except StoppedByPerson as stop:  # the other runs are nobody's decision
+                stopped.append(stop)
+                continue
+            refuse_blocked(api, seen.target.dag_id)
             removed += [f"{seen.target.dag_id}.{name}" for name in (*seen.removed, *reach.removed)]
             refuse_too_many(seen.target, reach.cleared, scene.parameters.most)
             if reach.cleared:
-                planned.append(_planned(api, seen.target, run, reach))
+                one = _planned(api, seen.target, run, reach)
+                planned.append(replace(one, asks="; ".join(filter(None, (one.asks, unknown)))))
+            if reach.held:
+                keys = [one.key for one in reach.hurt]
+                one = plan_held(api, seen.target, reach.held, reach.behind, keys)
+                planned.append(replace(one, asks="; ".join(filter(None, (one.asks, unknown)))))
+        if stopped and not planned:
+            raise stopped[0]
         if removed and not planned:
             raise Refused(_removed(removed))
         for seen in runs:
@@ -83,7 +101,9 @@ class ClearFailed:
     def apply(self, scene: Scene, planned: Planned) -> Done:
         """Those of the plan that nobody has cleared since; nothing is repeated that is not in it."""
         api, target = Bounded(self._kit.airflow, scene.seconds), _target(planned)
-        refuse_blocked(api, target.dag_id)
+        if is_held(planned):
+            return settle(api, scene, planned)
+        refuse_gone(api, target.dag_id)
         run = run_of(api, target)
         tries, planned_hurt = _tries(planned), _hurt(planned)
         hurt, lost = _hurt_now(api, target, run)
@@ -92,15 +112,25 @@ class ClearFailed:
             raise Refused(_removed([f"{target.dag_id}.{name}" for name in names]))
         if not left:
             return did(f"{target.name} was cleared already; nothing was left to clear")
+        started = {one.one.key for one in held_back(api, target, hurt)}
+        if not (left := [one for one in left if one.key not in started]):
+            raise Refused(f"{target.name}: what had failed has started a run since; it is not repeated")
         now = dry_run(api, target, [Instance.at(one) for one in left])
-        mine = [one for one in now if one.try_number == tries.get(one.key, 0)]
+        mine = [o for o in now if o.try_number == tries.get(o.key, 0) and o.key not in started]
+        answered(refuse_stopped(api, scene, target, run, mine), planned)
+        refuse_blocked(api, target.dag_id)
         refuse_working(target, mine)
         cleared = send(api, target, [Instance.at(one) for one in mine])
         names = [one.name for one in cleared]
         return did(f"Cleared {target.name}: {listed(names)}", {"cleared": names})
 
     def happened(self, scene: Scene, planned: Planned) -> bool | None:
-        """True when one of those that were hurt is so no more, or was tried since."""
+        """True when one of those that were hurt is so no more, or was tried since.
+
+        What waited for runs is done again: of that nothing is done twice.
+        """
+        if is_held(planned):
+            return False
         api, target = Bounded(self._kit.airflow, scene.seconds), _target(planned)
         run = find_run(api, target)
         if run is None:
@@ -109,6 +139,12 @@ class ClearFailed:
         before = {one.key: one for one in map(Instance.of, planned.data["instances"])}
         hurt = [key for key in _hurt(planned) if key in before]
         return any(not _is_untouched(before[key], now.get(key)) for key in hurt)
+
+    def ready(self, scene: Scene, planned: Planned) -> Finding:
+        """A clear at once; what waited for runs of other DAGs when these are well."""
+        if not is_held(planned):
+            return Finding("", proven=True)
+        return ready(Bounded(self._kit.airflow, scene.seconds), planned)
 
     def undo(self, scene: Scene, planned: Planned, done: Done) -> Done | None:
         """What has run has run."""
@@ -124,8 +160,13 @@ def _is_untouched(before: Instance, now: TaskState | None) -> bool:
 
 def _reach(api: Bounded, target: Target, run: Mapping[str, Any]) -> _Reach:
     hurt, lost = _hurt_now(api, target, run)
+    held = held_back(api, target, hurt)
+    after = behind(api, target, held)
+    later = {one.one.key for one in held} | {one.key for one in after}
+    hurt = tuple(one for one in hurt if one.key not in later)
     cleared = dry_run(api, target, [Instance.at(one) for one in hurt]) if hurt else []
-    return _Reach(hurt, tuple(cleared), tuple(one.name for one in lost))
+    mine = tuple(one for one in cleared if one.key not in {h.one.key for h in held})
+    return _Reach(hurt, mine, tuple(one.name for one in lost), held, after)
 
 
 def _hurt_now(
@@ -180,12 +221,15 @@ def _clear_stuck(api: Bounded, seen: SeenRun) -> list[Planned]:
     """What runs now and will have been marked failed by then. What is not failed by then is not cleared."""
     refuse_blocked(api, seen.target.dag_id)
     found = tuple(one for one in read_states(api, run_of(api, seen.target)) if one.state == "running")
+    held = held_back(api, seen.target, found)
+    waiting = [plan_held(api, seen.target, held, behind(api, seen.target, held), ())] if held else []
+    found = tuple(one for one in found if one.key not in {h.one.key for h in held})
     if not found:
-        return []
+        return waiting
     cleared = tuple(dry_run(api, seen.target, [Instance.at(one) for one in found]))
     planned = _as_planned(seen.target, _Reach(found, cleared), Repeated(), "")
     text = f"Clear what is marked failed of {seen.target.name}: {listed(one.name for one in found)}"
-    return [replace(planned, text=one_line(text, 200))]
+    return [replace(planned, text=one_line(text, 200)), *waiting]
 
 
 def _target(planned: Planned) -> Target:

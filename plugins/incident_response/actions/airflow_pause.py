@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from incident_response.clients.airflow_states import dag_path
 from incident_response.domain.actions import Done, Planned, Scene
@@ -14,7 +16,8 @@ from incident_response.parameters.base import Parameters
 
 from .airflow_bounds import Bounded
 from .airflow_reading import gone
-from .airflow_records import did, listed
+from .airflow_records import did, listed, of_scene
+from .airflow_stops import answered, refuse_paused
 from .kit import Kit
 
 _MOST_ASKED = 100  # downstream services that are looked up: which of them is a DAG, only Airflow knows
@@ -39,7 +42,7 @@ class _Toggle:
                 "name those that matter in `dags`, or raise `most`"
             )
         return [
-            self._planned(dag_id, dag_id in named)
+            replace(self._planned(dag_id, dag_id in named), asks=self._unknown(api, scene, dag_id))
             for dag_id, dag in dags.items()
             if bool(dag["is_paused"]) != self.pauses
         ]
@@ -49,7 +52,8 @@ class _Toggle:
         api, dag_id = Bounded(self._kit.airflow, scene.seconds), planned.data["dag_id"]
         if bool(self._existing(api, dag_id)["is_paused"]) == self.pauses:
             return did(f"DAG {dag_id} was {_word(self.pauses)} already, by somebody else", {"ours": False})
-        _set(api, dag_id, self.pauses)
+        answered(self._unknown(api, scene, dag_id), planned)
+        _set(api, scene, dag_id, self.pauses)
         return did(f"DAG {dag_id} is {_word(self.pauses)}", {"ours": True})
 
     def happened(self, scene: Scene, planned: Planned) -> bool | None:
@@ -66,8 +70,12 @@ class _Toggle:
             return did(f"DAG {dag_id} stays {_word(self.pauses)}: it was not this step that did it")
         if bool(self._existing(api, dag_id)["is_paused"]) != self.pauses:
             return did(f"DAG {dag_id} is {_word(not self.pauses)} already")
-        _set(api, dag_id, not self.pauses)
+        _set(api, scene, dag_id, not self.pauses)
         return did(f"DAG {dag_id} is {_word(not self.pauses)} again")
+
+    def _unknown(self, api: Bounded, scene: Scene, dag_id: str) -> str:
+        """A pause is a stop, and only a person lifts a person's."""
+        return "" if self.pauses else refuse_paused(api, scene, dag_id)
 
     def _existing(self, api: Bounded, dag_id: str) -> Mapping[str, Any]:
         dag: Mapping[str, Any] | None = api.find(dag_path(dag_id))
@@ -116,8 +124,9 @@ def _named(scene: Scene) -> list[str]:
     return named
 
 
-def _set(api: Bounded, dag_id: str, paused: bool) -> None:
-    api.patch(dag_path(dag_id), {"is_paused": paused})
+def _set(api: Bounded, scene: Scene, dag_id: str, paused: bool) -> None:
+    # A DAG takes no note: the query is what Airflow's audit log keeps of who asked for it.
+    api.patch(f"{dag_path(dag_id)}?{urlencode({'asked_by': of_scene(scene)})}", {"is_paused": paused})
 
 
 def _word(paused: bool) -> str:

@@ -15,6 +15,7 @@ from incident_response.domain.run_states import Graph, Key
 from .airflow_bounds import Bounded
 from .airflow_reading import find_run
 from .airflow_records import MISSING, Instance, SeenRun, Target, counted, listed, marked_by, named_tasks
+from .airflow_triggers import waits_for_runs
 from .airflow_waiting import waits_for
 
 
@@ -39,6 +40,10 @@ def look_again(api: Bounded, scene: Scene, seen: SeenRun) -> RunProof:
     standing = judge(api, run, states, graph)
     # A run of a bundle with versions runs in its own one, whatever the DAG has become since.
     own = Graph() if run.get("bundle_version") else graph
+    if runs := waits_for_runs(scene, target):
+        # Until it goes on, only what fails again in it says something.
+        proof = prove("running", states, standing, _repair(scene, seen), own)
+        return RunProof(target.name, str(run["state"]), proof, f"waits for its run {runs}")
     proof = prove(str(run["state"]), states, standing, _repair(scene, seen), own)
     waits = "" if proof.proven is not None else waits_for(api, target, run, states, graph)
     return RunProof(target.name, str(run["state"]), proof, waits)

@@ -16,6 +16,7 @@ from .airflow_bounds import Bounded
 from .airflow_clearing import clear_with_downstream
 from .airflow_reading import failed_instances, instance_rows, refuse_blocked, refuse_unreachable, run_of
 from .airflow_records import Instance, Target, did, listed, marked, of_scene, seen_runs
+from .airflow_stops import answered, refuse_stopped
 from .kit import Kit
 
 _NOTE = "Quarantined by"
@@ -66,6 +67,7 @@ class Quarantine:
         happened = _happened(api, planned)
         if happened is None:
             raise Refused(f"{planned.target} is not what was planned any more: it was tried again since")
+        answered(refuse_stopped(api, scene, target, run_of(api, target), [known]), planned)
         if not happened:
             note = f"{_NOTE} {of_scene(scene)}: {planned.data['because']}"
             api.patch(known.path(target), {"new_state": scene.parameters.state, "note": note})

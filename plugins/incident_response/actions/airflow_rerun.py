@@ -16,8 +16,9 @@ from incident_response.parameters.base import Parameters
 from .airflow_bounds import Bounded
 from .airflow_clearing import dry_run_all, refuse_too_many, send_all, version
 from .airflow_followers import repeated, task_rows
-from .airflow_reading import find_run, refuse_blocked, run_of
+from .airflow_reading import find_run, refuse_blocked, refuse_gone, run_of
 from .airflow_records import ENDED, Target, counted, did, moment, seen_runs
+from .airflow_stops import answered, refuse_stopped
 from .kit import Kit
 
 
@@ -37,8 +38,11 @@ class Rerun:
     def apply(self, scene: Scene, planned: Planned) -> Done:
         """Unless it runs again already."""
         api, target = Bounded(self._kit.airflow, scene.seconds), _target(planned)
+        refuse_gone(api, target.dag_id)
+        run = run_of(api, target)
+        answered(refuse_stopped(api, scene, target, run), planned)
         refuse_blocked(api, target.dag_id)
-        if not _is_as_planned(run_of(api, target), planned):
+        if not _is_as_planned(run, planned):
             return did(f"{target.name} runs again, or has run again, already")
         cleared = send_all(api, target)
         text = f"Cleared all of {target.name}: {counted(cleared, 'task instance')}"
@@ -54,8 +58,10 @@ class Rerun:
         return None
 
     def _planned(self, api: Bounded, scene: Scene, target: Target) -> Planned:
-        refuse_blocked(api, target.dag_id)
+        refuse_gone(api, target.dag_id)
         run = run_of(api, target)
+        unknown = refuse_stopped(api, scene, target, run)
+        refuse_blocked(api, target.dag_id)
         if run["state"] not in ENDED:
             raise Refused(
                 f"Run {target.name} is {run['state']}: to clear it would kill its tasks; "
@@ -71,7 +77,8 @@ class Rerun:
         data = {**asdict(target), "state": run["state"], "ended_at": run.get("end_date")}
         parts = [f"{one.name} ({one.state})" for one in found]
         parts += [f"wakes again: {told.wakes}"] if told.wakes else []
-        return Planned(f"run:{target.name}", text, data, (*parts, version(run, dag)), told.asks)
+        asks = "; ".join(filter(None, (told.asks, unknown)))
+        return Planned(f"run:{target.name}", text, data, (*parts, version(run, dag)), asks)
 
 
 def _chosen(api: Bounded, scene: Scene) -> list[Target]:

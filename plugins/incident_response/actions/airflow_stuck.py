@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -17,8 +17,9 @@ from incident_response.parameters.base import Parameters
 from .airflow_bounds import Bounded
 from .airflow_logs import last_words
 from .airflow_look import read_log
-from .airflow_reading import find_run, instance_rows, refuse_gone, refuse_unreachable
+from .airflow_reading import find_run, instance_rows, refuse_gone, refuse_unreachable, run_of
 from .airflow_records import Instance, Target, did, moment, of_scene, seen_runs
+from .airflow_stops import answered, refuse_stopped
 from .kit import Kit
 
 _AT_WORK = ("running", "restarting")  # one that is deferred waits on purpose, and holds no slot
@@ -53,16 +54,17 @@ class MarkStuckFailed:
             refuse_gone(api, seen.target.dag_id)
             refuse_unreachable(seen.target)
             at_work = self._at_work(api, seen.target)
+            unknown = refuse_stopped(api, scene, seen.target, run)
             if wanted.scope == "tasks":
                 planned += [
-                    _task(seen.target, one)
+                    replace(_task(seen.target, one), asks=unknown)
                     for one in at_work
                     if one.age > wanted.older_than and one.silence >= wanted.silent_for
                 ]
             elif self._age(run) > wanted.older_than and all(
                 one.silence >= wanted.silent_for for one in at_work
             ):
-                planned.append(_run(seen.target, run, self._age(run)))
+                planned.append(replace(_run(seen.target, run, self._age(run)), asks=unknown))
         if len(planned) > wanted.most:
             raise Refused(
                 f"{len(planned)} are stuck at once, more than {wanted.most}: the trouble is Airflow's own; "
@@ -81,6 +83,7 @@ class MarkStuckFailed:
             raise Refused(
                 f"{planned.target} is not what was planned any more: it has ended or was started anew"
             )
+        answered(refuse_stopped(api, scene, target, run_of(api, target)), planned)
         mine = Instance.of(data).key if "task_id" in data else None
         speaking = [
             one.instance.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
@@ -13,9 +14,12 @@ from incident_response.domain.pipeline_signals import (
     task_recovered,
 )
 from incident_response.domain.signals import Signal
+from incident_response.domain.stops import Mark, Stop
 
 from .airflow_listing import FailedTask, Listing, Run
 from .airflow_memory import FailedRun, Key, Memory
+
+log = logging.getLogger(__name__)
 
 # A worker's clock may be wrong, and the state of a task that ended while the API server was away comes late.
 OVERLAP = timedelta(minutes=10)
@@ -78,17 +82,23 @@ class FailureScan:
             failed = self._listing.failed_tasks_of(run.key)
             for row in failed:
                 self._report(row, row.ended_at or run.ended_at, memory, signals)
-            if not failed:
-                signals.append(
-                    run_failed(
-                        self._source,
-                        *run.key,
-                        run.ended_at,
-                        facts,
-                        reason=_AS_A_WHOLE,
-                        logical_date=run.logical_date,
-                    )
+            if failed:
+                continue
+            stop = self._listing.audit(memory.since).of_run(Mark(*run.key, ended_at=run.ended_at))
+            if stop is not None and not self._listing.began(run.key):
+                log.info("%s, before any of its tasks began: nobody is told", stop.text)
+                continue
+            signals.append(
+                run_failed(
+                    self._source,
+                    *run.key,
+                    run.ended_at,
+                    facts,
+                    reason=_AS_A_WHOLE,
+                    logical_date=run.logical_date,
+                    stop=stop,
                 )
+            )
         return None
 
     def _report(self, row: FailedTask, at: datetime, memory: Memory, signals: list[Signal]) -> None:
@@ -98,9 +108,22 @@ class FailureScan:
         memory.add(row.attempt)
         signals.append(
             task_failed(
-                self._source, row.attempt, at, facts, max_tries=row.max_tries, logical_date=row.logical_date
+                self._source,
+                row.attempt,
+                at,
+                facts,
+                max_tries=row.max_tries,
+                logical_date=row.logical_date,
+                waits_for=self._listing.waited_for(row),
+                stop=self._stop(row, at, memory.since),
             )
         )
+
+    def _stop(self, row: FailedTask, at: datetime, since: datetime) -> Stop | None:
+        """The person who ended it, by itself or with its run."""
+        audit, of = self._listing.audit(since), row.attempt
+        task = Mark(of.dag_id, of.run_id, of.task_id, of.map_index, "failed", at)
+        return audit.of_task(task) or audit.of_run(Mark(of.dag_id, of.run_id, ended_at=at))
 
     def _recovered(
         self, before: Collection[Key], since: datetime, memory: Memory, signals: list[Signal]

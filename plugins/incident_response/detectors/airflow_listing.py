@@ -6,6 +6,7 @@ all DAGs are listed by GET: the POST variant writes a row into Airflow's audit l
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +14,23 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
+from incident_response.clients import airflow_audit
+from incident_response.clients.airflow_children import (
+    awaited_dag,
+    child_of,
+    may_start,
+    may_wait,
+    starters,
+)
 from incident_response.clients.airflow_states import find_run, judge, read_states
-from incident_response.domain.errors import AirflowRefused
+from incident_response.domain.errors import AirflowRefused, AuditUnreadable
 from incident_response.domain.pipeline_signals import Attempt, DagFacts
 from incident_response.domain.ports import AirflowRest
+from incident_response.domain.stops import Audit
 from incident_response.domain.times import utc
+from incident_response.domain.waiting import awaited
+
+log = logging.getLogger(__name__)
 
 _PAGE = 100  # Airflow's own maximum, unless the site raised it
 _ALL_TASKS = "/dags/~/dagRuns/~/taskInstances"
@@ -35,6 +48,7 @@ class FailedTask:
     ended_at: datetime | None
     max_tries: int | None
     logical_date: datetime | None
+    row: Mapping[str, Any] = field(default_factory=dict, compare=False)  # as Airflow gave it
 
 
 @dataclass(frozen=True)
@@ -103,6 +117,8 @@ class Listing:
         self._api = api
         self._ends_at = time.monotonic() + seconds
         self._facts: dict[str, DagFacts] = {}
+        self._started: dict[tuple[str, str], frozenset[tuple[str, int]]] = {}
+        self._audit: Audit | None = None
 
     @property
     def spent(self) -> bool:
@@ -126,6 +142,34 @@ class Listing:
         """Names of the tasks that hold a run up."""
         states = ["running", "deferred", "queued", "up_for_retry", "up_for_reschedule", "restarting"]
         return [f"{row['task_id']} ({row['state']})" for row in self._tasks_of(run, states)]
+
+    def waited_for(self, task: FailedTask) -> dict[str, str] | None:
+        """The run of another DAG that explains the failure; None: it failed by itself, or before it could
+        start that run, or nobody may read it.
+        """
+        try:
+            return self._waited_for(task)
+        except AirflowRefused:
+            return None
+
+    def _waited_for(self, task: FailedTask) -> dict[str, str] | None:
+        operator = str(task.row.get("operator_name") or task.row.get("operator") or "")
+        fields = task.row.get("rendered_fields") or {}
+        started = may_start(operator) or "trigger_dag_id" in fields
+        key = (task.attempt.task_id, task.attempt.map_index)
+        if started or (not fields and key in self._starters(task.attempt)):
+            child = child_of(self._api, task.row)
+            return awaited(child.dag_id, child.run_id) if child else None
+        if may_wait(operator) or "external_dag_id" in fields:
+            return awaited(awaited_dag(self._api, task.row))
+        return None
+
+    def _starters(self, attempt: Attempt) -> frozenset[tuple[str, int]]:
+        """By the trace they leave: a class of a site's own may be called anything."""
+        run = (attempt.dag_id, attempt.run_id)
+        if run not in self._started:
+            self._started[run] = starters(self._api, *run)
+        return self._started[run]
 
     def failed_runs(self, since: datetime, most: int) -> Listed[Run]:
         """Runs that failed since then, in order of their end."""
@@ -185,6 +229,22 @@ class Listing:
             found.setdefault(key, {})[row["dag_id"]] = _facts(row)
         return found
 
+    def began(self, run: tuple[str, str]) -> bool:
+        """True when a task of it has done something."""
+        return any(True for _ in self._tasks_of(run, ["success", "failed"]))
+
+    def audit(self, since: datetime) -> Audit:
+        """What people did since then, asked for once in a scan. Empty when it cannot be read: the runbook
+        asks again, and says so.
+        """
+        if self._audit is None:
+            try:
+                self._audit = airflow_audit.since(self._api, since)
+            except AuditUnreadable as error:
+                log.warning("%s; who stopped a run is not known", error)
+                self._audit = Audit(())
+        return self._audit
+
     def _tasks_of(self, run: tuple[str, str], states: list[str]) -> Iterator[Mapping[str, Any]]:
         # Not the path with DAG and run: that answers 404 while the DAG's file is broken.
         asked = {"dag_ids": [run[0]], "dag_run_ids": [run[1]], "state": states}
@@ -231,7 +291,8 @@ def _of_body(page: Mapping[str, int]) -> dict[str, int]:
 
 def _failed_task(row: Mapping[str, Any]) -> FailedTask:
     attempt = Attempt(row["dag_id"], row["dag_run_id"], row["task_id"], row["map_index"], row["try_number"])
-    return FailedTask(attempt, _time(row["end_date"]), row.get("max_tries"), _time(row.get("logical_date")))
+    logical_date = _time(row.get("logical_date"))
+    return FailedTask(attempt, _time(row["end_date"]), row.get("max_tries"), logical_date, row)
 
 
 def _run(row: Mapping[str, Any]) -> Run:

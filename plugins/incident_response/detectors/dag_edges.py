@@ -1,4 +1,8 @@
-"""Which DAG hangs on which: assets, TriggerDagRunOperator, ExternalTaskSensor.
+"""Which DAG hangs on which: assets, ExternalTaskSensor.
+
+A trigger is no such edge. What it started has started, so its failure is not made by who started it; and who
+started it hangs on it only while it waits for it, which the graph does not tell: there the failure itself
+names what it waited for (domain.waiting).
 
 Airflow's public API tells the operators' names and nothing of their targets; the graph of its own page
 ("Dependencies") knows all. That address is not promised to stay: where it is gone or refused, the
@@ -22,7 +26,7 @@ Edge = tuple[str, str]
 _GRAPH, _ASSETS = "/ui/dependencies", "/assets"
 _PAGE, _MOST_ASSETS = 100, 1000
 _MOST_EDGES = 50_000  # of Airflow's graph; an edge is one arrow on its page
-_DAG = "dag:"
+_DAG, _TRIGGER = "dag:", "trigger:"
 
 
 def edges(airflow: AirflowRest) -> frozenset[Edge]:
@@ -41,10 +45,11 @@ def edges(airflow: AirflowRest) -> frozenset[Edge]:
 
 
 def _arrows(graph: Any) -> dict[str, set[str]]:
-    """From node to node. Nodes are `dag:x`, `asset:7`, `trigger:…`, `sensor:…`, and others of that kind."""
+    """From node to node. Nodes are `dag:x`, `asset:7`, `sensor:…`, and others of that kind; no triggers."""
     arrows: dict[str, set[str]] = defaultdict(set)
     for edge in (graph.get("edges") or [])[:_MOST_EDGES]:
-        arrows[edge["source_id"]].add(edge["target_id"])
+        if not edge["target_id"].startswith(_TRIGGER):
+            arrows[edge["source_id"]].add(edge["target_id"])
     return arrows
 
 

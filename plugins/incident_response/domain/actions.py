@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from .incidents import Incident
 from .records import Sighting
@@ -32,6 +32,7 @@ class Scene:
     seconds: float = 60.0  # the call has to return within this time
     attempt: int = 1  # of the remediation
     started_at: datetime | None = None  # when the remediation began to act; None: before that
+    asked_at: datetime | None = None  # when a person asked for it by name; None: it came by itself
 
 
 @dataclass(frozen=True)
@@ -118,4 +119,15 @@ class Changing(Protocol):
 
         The state before is in `planned.data`: `done.data` is empty when a crash came between the effect and
         its record. May be called again after an interruption.
+        """
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """A changing action of which some things can only be done after others, hours later perhaps."""
+
+    def ready(self, scene: Scene, planned: Planned) -> Finding:
+        """Has its time come? `proven` True: do it now; None: not yet. It runs in the triggerer, too.
+
+        Raises Refused when it never will, and what Looking raises.
         """

@@ -22,6 +22,22 @@ class Lease:
 
 
 @dataclass(frozen=True)
+class Touch:
+    """One remediation's work on one thing of its plan, whatever incident asked for it."""
+
+    target: str  # as planned: `run:dag/run_id`, `container:keycloak`
+    incident: int
+    attempt: int
+    started_at: datetime  # of the remediation, as its end
+    ended_at: datetime | None
+
+
+def target_of(key: str) -> str:
+    """The thing that the key of an effect is about: `INC-42:1:clear:run:dag/run_id`."""
+    return key.split(":", 3)[-1]
+
+
+@dataclass(frozen=True)
 class Switch:
     """A switch for all automation: as people, or the breaker, have left it."""
 

@@ -19,6 +19,7 @@ from .paging import audience, notice, page, start_run
 from .runbooks import Remediation, RemediationState, Runbook
 from .severities import Severity
 from .signals import Signal
+from .stops import STOPPED, is_stop
 from .timeline import EventKind
 from .timers import TimerKind
 from .times import in_words
@@ -36,10 +37,12 @@ def open_incident(
     policy: EscalationPolicy,
     now: datetime,
     quiet: timedelta = timedelta(),
+    stop: str = "",
 ) -> Change:
     """Open an incident for the first signal of a cause, arm its clocks and ask for its two DAG runs.
 
-    Nobody is told for `quiet`: it may turn out to be the consequence of something worse.
+    Nobody is told for `quiet`: it may turn out to be the consequence of something worse. `stop` tells that
+    a person has stopped it: then whoever answers is told once, and no clock runs until somebody takes it.
     """
     targets = policy.targets[found.severity]
     # The grace before the first page exists for a repair; without a runbook there is nothing to wait for.
@@ -78,12 +81,45 @@ def open_incident(
         occurred_at=signal.occurred_at.isoformat(),
         detected_after=round((now - signal.occurred_at).total_seconds(), 3),
     )
-    if incident.severity.rank <= 2:
+    if stop:
+        change = ask_person(change, policy, f"{STOPPED}: {stop}; shall it stay so?", now)
+    elif incident.severity.rank <= 2:
         change = notice(
             change, policy.stakeholders, "incident_notification", "opened", now + quiet, signal.summary
         )
     change = start_run(change, RESPONSE_DAG, incident.key, now)
     return start_run(change, ESCALATION_DAG, incident.key, now)
+
+
+def ask_person(change: Change, policy: EscalationPolicy, reason: str, now: datetime) -> Change:
+    """What it is about was stopped by a person, and stays so until somebody says otherwise: whoever answers
+    now is told, unless they were before; then no clock runs.
+    """
+    if change.incident.status is not Status.TRIGGERED:
+        return change  # somebody has it already
+    if not change.incident.pages:
+        change = page(change, policy, change.incident.level, reason[:300], now, now)
+    waits = dict.fromkeys(("page_at", "acknowledge_by", "escalate_at", "resolve_by", "update_due_at"))
+    return change.evolve(**waits)
+
+
+def go_on(incident: Incident, policy: EscalationPolicy, by: str, now: datetime, *, reason: str) -> Change:
+    """There is trouble in it that nobody has stopped: its clocks start, and who answers is paged."""
+    if not incident.asks:
+        return Change(incident)
+    targets = policy.targets[incident.severity]
+    change = _started(incident, policy, now).evolve(
+        page_at=now, acknowledge_by=policy.due(now, targets.acknowledge)
+    )
+    return change.event(now, EventKind.NOTE, by, f"Its clocks start, this was stopped by nobody: {reason}")
+
+
+def _started(incident: Incident, policy: EscalationPolicy, now: datetime) -> Change:
+    """The clocks of one that has waited for an answer: they count from here."""
+    targets = policy.targets[incident.severity]
+    update = policy.due(now, targets.update_every) if targets.update_every else None
+    after = incident.evolve(started_at=now, resolve_by=policy.due(now, targets.resolve), update_due_at=update)
+    return _arm_ladder(Change(after), policy)
 
 
 def acknowledge(incident: Incident, policy: EscalationPolicy, by: str, now: datetime) -> Change:
@@ -95,7 +131,8 @@ def acknowledge(incident: Incident, policy: EscalationPolicy, by: str, now: date
         return _renew(Change(incident), policy, now).event(
             now, EventKind.ACKNOWLEDGED, by, f"Acknowledged again by {by}"
         )
-    after = incident.to(
+    before = _started(incident, policy, now).incident if incident.asks else incident
+    after = before.to(
         Status.ACKNOWLEDGED,
         acknowledged_at=incident.acknowledged_at or now,
         acknowledged_by=by,
@@ -108,7 +145,8 @@ def acknowledge(incident: Incident, policy: EscalationPolicy, by: str, now: date
 
 def investigate(incident: Incident, policy: EscalationPolicy, by: str, now: datetime) -> Change:
     """A person starts to look into it; counts as an acknowledgement."""
-    after = incident.to(
+    before = _started(incident, policy, now).incident if incident.asks else incident
+    after = before.to(
         Status.INVESTIGATING,
         acknowledged_at=incident.acknowledged_at or now,
         acknowledged_by=incident.acknowledged_by or by,
@@ -172,13 +210,13 @@ def set_severity(
         acknowledge_by=due(incident.acknowledge_by, max(now, policy.due(start, targets.acknowledge))),
         resolve_by=due(incident.resolve_by, policy.due(start, targets.resolve)),
     )
-    ladder = _arm_ladder(Change(after), policy).incident.escalate_at
+    ladder = None if incident.asks else _arm_ladder(Change(after), policy).incident.escalate_at
     if raised and incident.escalate_at:
         ladder = min(ladder or incident.escalate_at, incident.escalate_at)
     if raised and after.acknowledgement_expires_at and targets.acknowledgement_expiry:
         expiry = policy.due(now, targets.acknowledgement_expiry)
         after = after.evolve(acknowledgement_expires_at=min(after.acknowledgement_expires_at, expiry))
-    if targets.update_every:
+    if targets.update_every and not incident.asks:
         update = policy.due(now, targets.update_every)
         after = after.evolve(update_due_at=min(after.update_due_at or update, update) if raised else update)
     change = Change(after.evolve(escalate_at=ladder)).event(
@@ -211,6 +249,9 @@ def escalate(
     At the top the same level is paged again. `due` is when it should have happened (default: now).
     """
     must_be_open(incident)
+    if incident.asks:  # whoever is woken now has the usual time
+        acknowledge_by = policy.due(now, policy.targets[incident.severity].acknowledge)
+        incident = _started(incident, policy, now).incident.evolve(acknowledge_by=acknowledge_by)
     wanted = max(to or 0, cause.level if cause else 0) or incident.level + 1
     level = min(max(wanted, incident.level), TOP_LEVEL)
     reason = reason or (f"{cause.value.replace('_', ' ')} cause" if cause else f"asked for by {by}")
@@ -397,12 +438,29 @@ def remediation_ended(
         level = max(incident.level, runbook.level(causes))
         reason = f"contained by {runbook.name}, people go on: {ended.reason}"[:300]
         return change.then(lambda i: escalate(i, policy, by, now, to=level, reason=reason))
+    if ended.state is RemediationState.REFUSED and is_stop(ended.reason):
+        return ask_person(change, policy, ended.reason, now)
+    if incident.asks and ended.state is RemediationState.FAILED:
+        # Nothing was repaired, and nothing has to be: nobody above is woken for it.
+        reason = f"runbook {runbook.name} {ended.state.value}: {ended.reason}"
+        return change if incident.pages else page(change, policy, incident.level, reason[:300], now, now)
+    if ended.state is RemediationState.REFUSED and (cause := _jump(causes)) and not incident.asks:
+        reason, level = f"{cause.value} cause: {ended.reason}"[:600], max(cause.level, runbook.level(causes))
+        if incident.level >= level and incident.pages:
+            return change
+        return change.then(lambda i: escalate(i, policy, by, now, to=level, cause=cause, reason=reason))
     if ended.state is RemediationState.REFUSED:
         if incident.pages or incident.status is not Status.TRIGGERED:
             return change
         return page(change, policy, incident.level, f"not repaired: {ended.reason}", now, now)
     reason = f"runbook {runbook.name} {ended.state.value}: {ended.reason}"[:300]
     return change.then(lambda i: escalate(i, policy, by, now, to=runbook.level(causes), reason=reason))
+
+
+def _jump(causes: Collection[str]) -> Cause | None:
+    """Of what a look has found, the cause that makes an incident jump (procedures §4.1): the highest one."""
+    known = [Cause(cause) for cause in causes if cause in Cause._value2member_map_]
+    return max(known, key=lambda cause: cause.level, default=None)
 
 
 def _arm_ladder(change: Change, policy: EscalationPolicy) -> Change:

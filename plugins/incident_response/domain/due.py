@@ -34,15 +34,15 @@ def _fire_page(incident: Incident, policy: EscalationPolicy, now: datetime, due:
 
 def _fire_acknowledge(incident: Incident, policy: EscalationPolicy, now: datetime, due: datetime) -> Change:
     """Nobody took it in time: page again and escalate one level; the next level gets the same time."""
-    change = Change(incident).event(
+    again = policy.due(now, policy.targets[incident.severity].acknowledge)
+    change = Change(incident.evolve(acknowledge_by=again)).event(
         now, EventKind.OVERDUE, "system:clock", "Acknowledge target missed", due_at=due.isoformat()
     )
     if incident.level < TOP_LEVEL:
         change = page(change, policy, incident.level, "not acknowledged in time", now, due)
-    change = change.then(
+    return change.then(
         lambda i: escalate(i, policy, "system:clock", now, reason="acknowledge target missed", due=due),
     )
-    return change.evolve(acknowledge_by=policy.due(now, policy.targets[incident.severity].acknowledge))
 
 
 def _fire_expiry(incident: Incident, policy: EscalationPolicy, now: datetime, due: datetime) -> Change:
@@ -91,6 +91,8 @@ def _fire_update(incident: Incident, policy: EscalationPolicy, now: datetime, du
 
 
 def _fire_remediation(incident: Incident, policy: EscalationPolicy, now: datetime, due: datetime) -> Change:
+    if incident.asks:  # a person has stopped what it is about: nobody above is woken for a runbook that hangs
+        return page(Change(incident), policy, incident.level, "the runbook did not end in time", now, due)
     return escalate(
         incident,
         policy,

@@ -94,5 +94,13 @@ class Refused(IncidentResponseError):
     """This must not be done; nothing was changed."""
 
 
+class StoppedByPerson(Refused):
+    """Stopped by a person: automation does not undo that."""
+
+
+class AuditUnreadable(IncidentResponseError):
+    """Airflow's audit log cannot be read: nobody knows what people have stopped."""
+
+
 class Unknown(IncidentResponseError):
     """It was interrupted, and nobody can tell what it did; a person has to look."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -15,8 +15,11 @@ from .incidents import Incident, Status
 from .services import ServiceMap
 from .severities import Scenario, Severity, worst
 from .signals import Signal
+from .waiting import Waits
 
 SEVERAL = "several"  # the service of an umbrella's incident
+_NOBODY = Waits()
+_NOTHING: Mapping[int, frozenset[str]] = {}
 
 
 @dataclass(frozen=True)
@@ -142,13 +145,20 @@ class Grouping:
         open_: Iterable[Incident],
         now: datetime,
         followed: Collection[int] = (),
+        waits: Waits = _NOBODY,
+        behind: frozenset[str] = frozenset(),
     ) -> Tie | None:
         """What explains this, or what it is linked to; None: nothing that it depends on is in trouble.
 
-        `followed` are the incidents of which the same cause was a consequence before.
+        `followed` are the incidents of which the same cause was a consequence before, `behind` the DAGs whose
+        runs it waited for in vain: that is its cause, also when this is worse. What waited for this is none.
         """
+        known = list(open_)
+        if named := waits.cause(behind, known):
+            return Tie(named, Bond.CAUSE)
+        others = [incident for incident in known if not waits.waited(incident.service, found.service)]
         upstreams = self.services.upstreams(found.service)
-        return self._tie(upstreams, found.severity, account, open_, now, followed)
+        return self._tie(upstreams, found.severity, account, others, now, followed)
 
     def _tie(
         self,
@@ -194,16 +204,27 @@ class Grouping:
         return min(deepest or causes, key=lambda incident: incident.number, default=None)
 
     def ties(
-        self, open_: Sequence[Incident], account: Callable[[Incident], Account], now: datetime
+        self,
+        open_: Sequence[Incident],
+        account: Callable[[Incident], Account],
+        now: datetime,
+        waits: Waits = _NOBODY,
+        behind: Mapping[int, frozenset[str]] = _NOTHING,
     ) -> list[tuple[Incident, Tie]]:
-        """What ties open incidents to each other, for those that opened or reopened within the window."""
+        """What ties open incidents to each other, for those that opened or reopened within the window.
+
+        `behind`: by number, the DAGs whose runs explain all that an incident tells (Waits.behind).
+        """
         found = []
         for incident in open_:
-            if now - incident.started_at > self.window or not self._above(incident, open_):
+            alone = not behind.get(incident.number) and not self._above(incident, open_)
+            if now - incident.started_at > self.window or alone:
                 continue
-            others = (other for other in open_ if other.number != incident.number)
-            tie = self.tie(_as_found(incident), account(incident), others, now)
-            if tie is None or self._leads(incident, tie.incident):
+            names = behind.get(incident.number, frozenset())
+            others = [other for other in open_ if other.number != incident.number]
+            tie = self.tie(_as_found(incident), account(incident), others, now, waits=waits, behind=names)
+            named = tie is not None and tie.incident.service in names
+            if tie is None or (self._leads(incident, tie.incident) and not named):
                 continue
             if tie.bond is Bond.LINKED or may_move(incident):
                 found.append((incident, tie))
@@ -290,7 +311,9 @@ def _is_working(incident: Incident) -> bool:
 
 
 def may_move(incident: Incident) -> bool:
-    """Only what nobody works on: not a person, and no runbook that has begun."""
+    """Only what nobody works on: not a person, and no runbook that has begun; nor has a person stopped it."""
+    if incident.asks:
+        return False
     return incident.status is Status.TRIGGERED and incident.owner is None and incident.remediation_by is None
 
 

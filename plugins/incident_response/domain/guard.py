@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from .automation import BREAKER, Lease, Limits, Switch
+from .automation import BREAKER, Lease, Limits, Switch, Touch
 from .incidents import Incident
 from .runbooks import Mode, Remediation, RemediationState, Runbook
 from .times import in_words
@@ -33,6 +33,8 @@ class Circumstances:
     lease: Lease | None = None  # of somebody else on the same target
     window: str = ""  # the maintenance window or silence that the service is in
     approved_by: str = ""  # the person who has seen the plan and said yes
+    planned: Collection[str] = ()  # the things that would be changed, by name
+    touches: Sequence[Touch] = ()  # what this runbook did to them within its window, whatever incident asked
     asks: str = ""  # why what is planned needs that, whatever the runbook's mode; empty: it does not
 
 
@@ -44,11 +46,12 @@ def may_run(
     A person who asked for it by name passes mode, ceiling, flapping, maintenance and the breaker; never the
     kill switch, an approval, or what protects the target.
     """
-    by_person = not remediation.requested_by.startswith("system:")
+    by_person = remediation.by_person
     refusal = _over(incident) or _switched_off(around, by_person)
     if refusal is None and not by_person:
         refusal = _not_by_itself(runbook, incident, around)
     refusal = refusal or _mode(runbook, incident, around) or _target(runbook, remediation, around, now)
+    refusal = refusal or _things(runbook, around, now)
     if refusal is not None:
         return refusal
     attempt = len(_recent(runbook, around.history, now)) + 1
@@ -155,6 +158,29 @@ def _target(
             f"the last remediation of {remediation.target} ended at {last:%H:%M:%S} UTC, "
             f"{in_words(runbook.cooldown)} must pass",
         )
+    return None
+
+
+def _things(runbook: Runbook, around: Circumstances, now: datetime) -> Verdict | None:
+    """What protects each thing of the plan: an umbrella, a merge or another name begin nothing anew."""
+    for target in sorted(around.planned):
+        mine = [touch for touch in around.touches if touch.target == target]
+        if any(touch.ended_at is None for touch in mine):
+            other = f"INC-{mine[-1].incident}"
+            return Verdict(False, "target busy", f"a remediation of {other} is working on {target}")
+        if len(mine) >= runbook.attempts:
+            within = in_words(runbook.window)
+            return Verdict(
+                False, "attempts", f"{runbook.name} has changed {target} {len(mine)} times within {within}"
+            )
+        last = max((touch.ended_at for touch in mine if touch.ended_at), default=None)
+        if last is not None and now < last + runbook.cooldown:
+            return Verdict(
+                False,
+                "cooldown",
+                f"the last remediation of {target} ended at {last:%H:%M:%S} UTC, "
+                f"{in_words(runbook.cooldown)} must pass",
+            )
     return None
 
 

@@ -100,6 +100,14 @@ class Incident:
         return f"INC-{self.number}"
 
     @property
+    def asks(self) -> bool:
+        """True while it waits for a person's word and for nothing else: somebody has stopped what it is
+        about. No clock runs until somebody takes it.
+        """
+        armed = (self.page_at, self.acknowledge_by, self.escalate_at, self.resolve_by)
+        return self.status is Status.TRIGGERED and self.pages > 0 and not any(armed)
+
+    @property
     def timers(self) -> tuple[Timer, ...]:
         """The armed timers, next first."""
         armed = ((kind, getattr(self, kind.value)) for kind in TimerKind)

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from .redaction import one_line
 from .severities import Severity
 from .signals import Signal
+from .stops import DETAIL, Stop
 from .times import utc
 
 _MOST_CAUSES = 3
@@ -88,15 +89,22 @@ def task_failed(
     exception: BaseException | str | None = None,
     max_tries: int | None = None,
     logical_date: datetime | None = None,
+    waits_for: Mapping[str, str] | None = None,
+    stop: Stop | None = None,
 ) -> Signal:
-    """A task instance failed for good. `exception` may be all that the source knows, or nothing."""
+    """A task instance failed for good. `exception` may be all that the source knows, or nothing; `stop` when
+    it was a person who ended it.
+
+    `waits_for` (domain.waiting): the run of another DAG that it waited for in vain.
+    """
     where = f"{attempt.task_id}[{attempt.map_index}]" if attempt.map_index >= 0 else attempt.task_id
     kind, message = _said(exception)
     why = f": {kind}{': ' if kind and message else ''}{message}" if kind or message else ""
+    failed = f"Task {where} of {attempt.dag_id} failed in try {attempt.try_number}{why}"
     return Signal(
         source=source,
         labels=attempt.labels,
-        summary=one_line(f"Task {where} of {attempt.dag_id} failed in try {attempt.try_number}{why}"),
+        summary=one_line(stop.text if stop else failed),
         occurred_at=at,
         occurrence=attempt.occurrence,
         details=_details(
@@ -108,6 +116,8 @@ def task_failed(
             caused_by=_behind(exception),
             logical_date=_iso(logical_date),
             log_path=attempt.log_path,
+            waits_for=waits_for,
+            **_stopped(stop),
         ),
     )
 
@@ -121,20 +131,28 @@ def run_failed(
     *,
     reason: str = "",
     logical_date: datetime | None = None,
+    stop: Stop | None = None,
 ) -> Signal:
     """A run failed.
 
-    `at` is the run's own end: with it a second failure of the same run is told from the first.
+    `at` is the run's own end: with it a second failure of the same run is told from the first. `stop` when
+    it was a person who ended it.
     """
     reason = one_line(reason, 200)
     return Signal(
         source=source,
         labels=_run_labels(RUN_FAILED, dag_id, run_id),
-        summary=one_line(f"Run {run_id} of {dag_id} failed{': ' if reason else ''}{reason}"),
+        summary=one_line(
+            stop.text if stop else f"Run {run_id} of {dag_id} failed{': ' if reason else ''}{reason}"
+        ),
         occurred_at=at,
         occurrence=f"{dag_id}/{run_id}/failed@{_second(at)}",
         details=_details(
-            dag, reason=reason, logical_date=_iso(logical_date), log_path=_run_path(dag_id, run_id)
+            dag,
+            reason=reason,
+            logical_date=_iso(logical_date),
+            log_path=_run_path(dag_id, run_id),
+            **_stopped(stop),
         ),
     )
 
@@ -256,6 +274,10 @@ def _details(dag: DagFacts, **known: Any) -> dict[str, Any]:
     """Only what is known: an empty field would look like a fact."""
     told = {"tagged_severity": dag.severity, "tags": list(dag.tags), "owner": dag.owner, **known}
     return {name: value for name, value in told.items() if value not in (None, "", [])}
+
+
+def _stopped(stop: Stop | None) -> dict[str, Any]:
+    return {DETAIL: stop.data()} if stop else {}
 
 
 def _said(exception: BaseException | str | None) -> tuple[str, str]:

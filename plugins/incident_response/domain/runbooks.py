@@ -178,6 +178,11 @@ class Remediation:
     ended_at: datetime | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)  # those that a person gave, by name
 
+    @property
+    def by_person(self) -> bool:
+        """True when somebody asked for it by name."""
+        return not self.requested_by.startswith("system:")
+
 
 class StepState(str, Enum):
     """Where one step of a remediation stands."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from .automation import Lease, Switch
+from .automation import Lease, Switch, Touch
 from .changes import Change
 from .evidence import KeptExhibit
 from .incidents import Incident
@@ -118,6 +118,9 @@ class Transaction(Protocol):
     def followed(self, fingerprints: Collection[str]) -> Mapping[str, int]:
         """By fingerprint: the open incident of which it is a consequence that fires."""
 
+    def waiting(self) -> Sequence[Sighting]:
+        """Firing signals of open incidents, in whatever role, that name what they waited for."""
+
     def lock_orphans(self, limit: int) -> Sequence[Sighting]:
         """Consequences that still fire although their incident is over."""
 
@@ -216,6 +219,11 @@ class Transaction(Protocol):
 
     def switches(self) -> Sequence[Switch]:
         """All switches that were ever set, by name."""
+
+    def touches(self, runbook: str, targets: Collection[str], since: datetime) -> Sequence[Touch]:
+        """Which remediations of this runbook that began to act since then have changed these things, or tried
+        to, oldest first. In a transaction that writes, whoever asks for the same waits until its end.
+        """
 
     def acted_since(self, since: datetime) -> int:
         """How many remediations that nobody asked for have begun to act since then."""

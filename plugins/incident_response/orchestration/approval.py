@@ -48,9 +48,9 @@ class ApproveOperator(RunbookOperator, HITLOperator):
         number, attempt = job.incident.number, job.remediation.attempt
         if not job.asks:
             raise compat.SkipNow("no approval is needed")
-        verdict = services.remediations.judge(number, attempt, job.targets, now, approved_by="somebody")
+        verdict = services.remediations.judge(number, attempt, job.targets, now, "somebody", job.planned)
         if not verdict.allowed:
-            services.remediations.begin(number, attempt, job.targets, now)
+            services.remediations.begin(number, attempt, job.targets, now, job.planned)
             return f"{verdict.reason}: {verdict.explanation}"
         if (given := self._given(job)) is not None:
             return self._answered(job, given)

@@ -14,6 +14,8 @@ from typing import Any
 from incident_response.domain.pipeline_signals import Attempt, DagFacts, run_failed, task_failed
 from incident_response.domain.signals import Signal
 
+from .waited_for import waited_for
+
 CALLBACK, LISTENER = "callback", "listener"
 
 _REASONS = {
@@ -58,6 +60,7 @@ def of_task(source: str, ti: Any, exception: BaseException | str | None, now: da
         exception=_masked(exception),
         max_tries=getattr(ti, "max_tries", None),
         logical_date=getattr(dag_run, "logical_date", None),
+        waits_for=waited_for(task, exception),
     )
 
 

@@ -11,6 +11,7 @@ from airflow.sdk import BaseOperator, TriggerRule
 from incident_response import bootstrap
 from incident_response.domain.errors import IncidentResponseError
 from incident_response.domain.runbooks import Step
+from incident_response.service.job import Job
 
 from . import compat, triggers, work
 
@@ -115,13 +116,23 @@ class _RunbookSensor(_IncidentSensor):
         self._done()
 
     def execute_complete(self, context: Any, event: Any = None) -> None:
-        """The trigger has seen the end, and tasks behind this one that are not needed."""
+        """The trigger has seen the end, and tasks behind this one that are not needed; or something that had
+        to wait can be done now, and the waiting goes on.
+        """
         self.log.info("%s", event)
-        self._done()
+        job = self._job()
+        if job.result(self.task_id) is None and not job.remediation.state.ended:
+            self.execute(context)
+        else:
+            self._done()
 
-    def _done(self) -> None:
+    def _job(self) -> Job:
         job = work.job(self.incident, self.run_id)
         assert job is not None  # it was looked at before
+        return job
+
+    def _done(self) -> None:
+        job = self._job()
         work.skip_ahead(job, self.task_id)
 
 

@@ -236,10 +236,19 @@ class CheckTrigger(WaitingTrigger):
         if self._looks == 1:
             # A task that ends before the scheduler knows of its deferral is taken for a killed one.
             return Look(again=2.0)
-        found = checked(**self.arguments(), now=now)
+        if self._is_due():
+            return Look("reached", "something that had to wait can be done now", resumes=True)
+        found = checked(**self.arguments(), now=now, acts=False)
         if not found.end:
             return Look(again=2.0 if self._looks < 30 else 10.0)
         return replace(found, resumes=found.end == "reached" and self._has_unneeded(now))
+
+    def _is_due(self) -> bool:
+        """Only a worker changes things: it has a log, and may read the kill switch."""
+        job = None if self.step else work.job(self.incident, self.run_id)
+        if job is None or job.remediation.state.ended:
+            return False
+        return bootstrap.services().running.due(job, job.runbook.step(self.rung))
 
     def _has_unneeded(self, now: datetime) -> bool:
         """Only a worker can tell Airflow which tasks are not needed; each would take longer than that."""
@@ -249,8 +258,10 @@ class CheckTrigger(WaitingTrigger):
         return bool(bootstrap.services().running.skip_ahead(job, name, now))
 
 
-def checked(incident: str | int, run_id: str, step: str, rung: str, last: bool, now: datetime) -> Look:
-    """Ask the checks of a runbook once; no end: ask again."""
+def checked(
+    incident: str | int, run_id: str, step: str, rung: str, last: bool, now: datetime, *, acts: bool = True
+) -> Look:
+    """Ask the checks of a runbook once; no end: ask again. `acts`: do what had to wait until now, before."""
     job = work.job(incident, run_id)
     if job is None:
         return Look("skipped", f"{run_id} is no run of a remediation")
@@ -264,7 +275,7 @@ def checked(incident: str | int, run_id: str, step: str, rung: str, last: bool, 
         found, text = running.await_(job, wanted, now)
         ends = {True: "reached", False: "reached" if wanted.goes_on else "failed"}
     else:
-        found, text = running.check(job, job.runbook.step(rung), now)
+        found, text = running.check(job, job.runbook.step(rung), now, acts=acts)
         ends = {True: "reached", False: "failed" if last else "skipped"}
     look = Look() if found is None else Look(ends[found], text)
     if look.end == "failed":

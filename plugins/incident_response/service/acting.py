@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from incident_response.domain.actions import Done, Planned, Scene
-from incident_response.domain.errors import Refused, Unknown
+from incident_response.domain.errors import Refused, StoppedByPerson, Unknown
 from incident_response.domain.runbooks import Phase, Step, StepResult, StepState
 
-from .job import MOST_TEXTS, Job
-from .planning import as_data
+from .job import LEFT, MOST_TEXTS, Job
+from .planning import as_data, may_act
 from .skipping import UNCHANGED, UNTOUCHED, Skipping
 
 
@@ -33,9 +33,24 @@ class Acting(Skipping):
         plan = [Planned(**entry) for entry in began.data["plan"]]
         if not plan:
             return self._skip(job, step.name, UNCHANGED, now)
+        stopped: list[StoppedByPerson] = []
+        left, later = [], []
         for planned in plan:
-            began = self._once(job, step, action, scene, planned, began, clock)
-        texts = [str(entry["text"]) for entry in began.data["done"].values()]
+            if (found := may_act(action, scene, planned)).proven is not True:
+                later.append(found.text)
+                continue
+            try:
+                began = self._once(job, step, action, scene, planned, began, clock)
+            except StoppedByPerson as stop:  # the others are nobody's decision
+                stopped.append(stop)
+                left.append(planned.target)
+        if stopped and not began.data["done"]:
+            self._end(job, began, StepState.FAILED, str(stopped[0]), clock())
+            raise stopped[0]
+        if left:
+            began = replace(began, data={**began.data, LEFT: left})
+        texts = [*(str(entry["text"]) for entry in began.data["done"].values()), *later]
+        texts += [f"left alone, {stop}" for stop in stopped]
         text = "; ".join(texts[:MOST_TEXTS])
         self._remediations.put_step(replace(began, state=StepState.DONE, text=text, ended_at=clock()))
         return text
@@ -121,6 +136,8 @@ class Acting(Skipping):
             self._remediations.must_work(number, attempt, clock())  # time may have passed since the claim
             try:
                 done = action.apply(scene, planned)
+            except StoppedByPerson:
+                raise
             except Refused as error:
                 self._end(job, began, StepState.FAILED, f"{planned.text}: refused: {error}", clock())
                 raise

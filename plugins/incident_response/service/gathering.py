@@ -14,12 +14,13 @@ from incident_response.domain.grounds import Account
 from incident_response.domain.grouping import SEVERAL, Bond, Grouping, Umbrella, may_move
 from incident_response.domain.incidents import Incident, Status
 from incident_response.domain.logs import logger
-from incident_response.domain.merging import merge, took_over
+from incident_response.domain.merging import inherit, merge, took_over
 from incident_response.domain.ports import Store
 from incident_response.domain.records import Role
-from incident_response.domain.severities import worst
+from incident_response.domain.severities import Scenario, worst
 from incident_response.domain.signals import ALERTNAME, Signal
 from incident_response.domain.transactions import Transaction
+from incident_response.domain.waiting import Waits
 
 from .groups import again
 from .linking import link
@@ -98,19 +99,30 @@ class Gathering:
         related = services.union(
             *(grouping.services.downstreams(name) | grouping.services.upstreams(name) for name in services)
         )
-        self._consequences(tx, grouping, related, now)
+        failed = any(incident.scenario is Scenario.DAG_FAILURE for incident in opened)
+        waits = Waits(tx.waiting() if failed else ())
+        self._consequences(tx, grouping, related | waits.dags, waits, now)
         for umbrella in grouping.umbrellas:
             if any(umbrella.covers(i.scenario, i.severity, i.service) for i in opened):
                 self._umbrella(tx, grouping, umbrella, min(i.number for i in opened), now)
         tx.gathered([incident.number for incident in opened])
 
-    def _consequences(self, tx: Transaction, grouping: Grouping, services: set[str], now: datetime) -> None:
+    def _consequences(
+        self, tx: Transaction, grouping: Grouping, services: set[str], waits: Waits, now: datetime
+    ) -> None:
         open_ = tx.open_on({*services, SEVERAL})
-        ties = grouping.ties(open_, lambda incident: self._account(tx, grouping, incident)[0], now)
+        behind = {
+            incident.number: waits.behind([s for s in tx.sightings(incident.number) if s.role is Role.OWN])
+            for incident in open_
+            if incident.service in waits.dags
+        }
+        account: Callable[[Incident], Account] = lambda one: self._account(tx, grouping, one)[0]  # noqa: E731
+        ties = grouping.ties(open_, account, now, waits, behind)
         pairs = [(child, tie.incident) for child, tie in ties if tie.bond is Bond.CAUSE]
         tx.lock({incident.number for pair in pairs for incident in pair})  # all at once: in their order
         for child, cause in pairs:
-            reason = f"{child.service} depends on {cause.service}"
+            waited = cause.service in behind.get(child.number, ())
+            reason = f"{child.service} {'waited for' if waited else 'depends on'} {cause.service}"
             self._merge(tx, child.number, cause.number, Role.CONSEQUENCE, reason, now)
         for child, tie in ties:
             if tie.bond is Bond.LINKED:
@@ -204,6 +216,8 @@ class Gathering:
         policy = self._policies.of(tx, found[parent])
         if found[child].split_off:
             taking = taking.evolve(split_off={**found[child].split_off, **found[parent].split_off})
+        own = role is Role.OWN
+        taking = taking.then(lambda i: inherit(i, found[child], policy, by, now, own=own))
         if role is Role.OWN and found[parent].status is Status.MITIGATED and tx.firing([child])[child]:
             # Its hold-down would end although this fires on.
             taking = taking.then(lambda i: reopen(i, policy, by, now, reason=found[child].title))

@@ -13,6 +13,7 @@ from incident_response.domain.incidents import Incident
 from incident_response.domain.records import Role, Sighting
 from incident_response.domain.severities import Severity, worst
 from incident_response.domain.signals import Signal
+from incident_response.domain.stops import DETAIL
 
 _occurred_at = attrgetter("occurred_at")
 
@@ -36,6 +37,12 @@ class Group:
     def severity(self) -> Severity:
         """The worst of its signals."""
         return self.found.severity
+
+    @property
+    def stop(self) -> str:
+        """Who stopped all of it, for people; empty when something failed that nobody has stopped."""
+        stops = [signal for signal in self.firing if DETAIL in signal.details]
+        return stops[0].summary if stops and len(stops) == len(self.firing) else ""
 
     @property
     def proof(self) -> str:

@@ -13,7 +13,7 @@ from functools import partial
 
 from incident_response.domain.changes import Change
 from incident_response.domain.classification import Classification, Rules
-from incident_response.domain.commands import mitigate, open_incident, reopen, set_severity
+from incident_response.domain.commands import go_on, mitigate, open_incident, reopen, set_severity
 from incident_response.domain.escalation import EscalationPolicy
 from incident_response.domain.grouping import Grouping, Umbrella, may_move
 from incident_response.domain.incidents import Incident
@@ -21,13 +21,14 @@ from incident_response.domain.ports import Store, Witnesses
 from incident_response.domain.records import Sighting
 from incident_response.domain.signals import Signal
 from incident_response.domain.silences import MaintenanceWindow
+from incident_response.domain.stops import DETAIL
 from incident_response.domain.transactions import Transaction
 
 from .foresight import Foresight, foresee
 from .gathering import Gathering
 from .groups import Group, again, grouped, joined, occurring, proven, sightings
 from .muting import Muting
-from .news import ended, is_working, news_of
+from .news import at_work_on_what_waited, ended, is_working, news_of
 from .placing import Known, Placing
 from .policy_book import PolicyBook
 from .silence_preview import SilencePreview, preview
@@ -185,6 +186,10 @@ class Intake:
                 work.risen.append(change.incident)
             if may_move(change.incident) and work.placing.names_cause(group):
                 work.risen.append(change.incident)  # what opened it did not say why
+            if change.incident.asks and (news_ := self._unstopped(tx, group)):
+                change = change.then(
+                    partial(go_on, policy=policy, by=f"system:{news_.source}", now=now, reason=news_.summary)
+                )
             if group.firing and group.severity.worse_than(change.incident.severity):
                 change = change.then(
                     partial(set_severity, policy=policy, severity=group.severity, by="system:intake", now=now)
@@ -201,7 +206,10 @@ class Intake:
         still = tx.firing(quiet.keys()) if quiet else {}
         for number, key in quiet.items():
             incident, group = known[key]
-            if not still.get(number) and proven(incident, group, tx.sightings(number), self.classify):
+            seen = tx.sightings(number)
+            if at_work_on_what_waited(incident, seen):
+                continue  # it comes to its own end
+            if not still.get(number) and proven(incident, group, seen, self.classify):
                 policy, proof = self._policies.of(tx, incident), group.proof or "All its signals are quiet"
                 changes[number] = changes.get(number, Change(incident)).then(
                     partial(mitigate, policy=policy, by="system:intake", now=now, proof=proof)
@@ -209,6 +217,13 @@ class Intake:
                 work.taken[key] = Receipt(number, Taken.MITIGATED)
         if changes:
             tx.save(list(changes.values()))
+
+    @staticmethod
+    def _unstopped(tx: Transaction, group: Group) -> Signal | None:
+        """A signal that is new, and of which no person is the cause."""
+        found = [signal for signal in group.firing if DETAIL not in signal.details]
+        seen = tx.seen({signal.fingerprint for signal in found if signal.occurrence}) if found else ()
+        return next((s for s in found if (s.fingerprint, s.occurrence) not in seen), None)
 
     def _news(self, work: _Work, known: Known) -> dict[str, tuple[Signal, ...]]:
         """By key of what is mitigated or resolved: the signals that say that it did not last.
@@ -310,7 +325,7 @@ class Intake:
         changes: dict[str, Change] = {}
         for number, (key, group) in zip(numbers, fresh.items(), strict=True):
             quiet = grouping.quiet(group.found, work.placing.account(group), company)
-            opening = open_incident(number, group.signals[0], group.found, policy, now, quiet)
+            opening = open_incident(number, group.signals[0], group.found, policy, now, quiet, group.stop)
             changes[key] = opening
             company = [*company, opening.incident][-_COMPANY:]
         written = set(tx.insert(list(changes.values())))

@@ -19,6 +19,7 @@ from incident_response.domain.runbooks import (
 )
 
 PLAN = "plan"
+LEFT = "left"  # in the data of an attempt: the targets that a person's stop keeps from being touched
 MOST_TEXTS = 20  # lines of a plan, or of what was done, in one text
 
 
@@ -49,6 +50,15 @@ class Job:
         return tuple(dict.fromkeys((self.incident.service, *(name for name in named if name))))
 
     @property
+    def words(self) -> str:
+        """What gave the causes away, of each thing that was looked at, as the looks have kept it."""
+        told: dict[str, None] = {}
+        for result in self.results.values():
+            for one in (*_maps(result.data.get("runs")), result.data):
+                told |= dict.fromkeys(str(text) for text in _words(one.get("causes")))
+        return "; ".join(told)
+
+    @property
     def proof(self) -> str:
         """What proved that it worked, empty when nothing has."""
         proofs = (r.text for name, r in self.results.items() if verifies(name) and is_done(r))
@@ -68,9 +78,14 @@ class Job:
         return dict(found.data.get("steps", {})) if found else {}
 
     @property
+    def planned(self) -> frozenset[str]:
+        """The things that the plan touches, by name."""
+        return frozenset(str(entry["target"]) for entries in self.plan.values() for entry in entries)
+
+    @property
     def targets(self) -> int:
-        """How many things the plan touches."""
-        return len({entry["target"] for entries in self.plan.values() for entry in entries})
+        """How many they are."""
+        return len(self.planned)
 
     @property
     def rungs(self) -> tuple[Step, ...]:
@@ -99,6 +114,15 @@ def asked_by(plan: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """Why a plan needs a person's approval, whatever the runbook's mode; empty: it does not."""
     reasons = (str(entry.get("asks") or "") for entries in plan.values() for entry in entries)
     return "; ".join(dict.fromkeys(reason for reason in reasons if reason))
+
+
+def _maps(rows: Any) -> list[Mapping[str, Any]]:
+    return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, (list, tuple)) else []
+
+
+def _words(causes: Any) -> list[Any]:
+    """Of causes that are kept with their words; others are names alone."""
+    return list(causes.values()) if isinstance(causes, Mapping) else []
 
 
 def is_done(result: StepResult) -> bool:

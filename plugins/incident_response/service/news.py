@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from incident_response.domain.incidents import Incident, Status
+from incident_response.domain.records import Role, Sighting
 from incident_response.domain.signals import Signal
 from incident_response.domain.transactions import Transaction
+from incident_response.domain.waiting import name_of
 
 from .groups import Group
 
@@ -15,6 +17,13 @@ from .groups import Group
 def is_working(incident: Incident) -> bool:
     """True while new signals of its cause are expected: not yet mitigated, not resolved."""
     return incident.status.is_open and incident.status is not Status.MITIGATED
+
+
+def at_work_on_what_waited(incident: Incident, seen: Sequence[Sighting]) -> bool:
+    """True while a runbook repairs runs that waited for this one: that this one is well is not the end."""
+    if incident.remediation_by is None:
+        return False
+    return any(one.firing and one.role is Role.CONSEQUENCE and name_of(one) for one in seen)
 
 
 def _is_late_news(signal: Signal, event_like: bool, incident: Incident, over: Mapping[str, datetime]) -> bool:

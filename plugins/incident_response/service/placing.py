@@ -16,10 +16,12 @@ from incident_response.domain.identity import has_parts
 from incident_response.domain.incidents import Incident
 from incident_response.domain.merging import merge, took_over
 from incident_response.domain.records import Held, Role, Sighting
+from incident_response.domain.severities import Scenario
 from incident_response.domain.signals import Signal
 from incident_response.domain.silences import Mute
 from incident_response.domain.timeline import EventKind, TimelineEvent
 from incident_response.domain.transactions import Transaction
+from incident_response.domain.waiting import Waits
 
 from .gathering import counted
 from .groups import Group, sightings
@@ -113,21 +115,29 @@ class Placing:
 
     def attach(self, groups: Mapping[str, Group]) -> dict[str, int]:
         """Keep consequences with the incident of their cause; returns its number by key."""
-        open_ = self._open(groups)
+        failures = [g for g in groups.values() if g.found.scenario is Scenario.DAG_FAILURE]
+        waits = Waits(self._tx.waiting() if failures else ())
+        behind = {key: waits.behind(group.firing) for key, group in groups.items()}
+        open_ = self._open(groups, frozenset[str]().union(*behind.values()))
         # The keys of effects, so that the timeline tells it once and not with each signal.
         effect = {
             (key, i.number): f"attach:{i.number}:{i.reopenings}:{key}"
             for key, group in groups.items()
             for i in open_
-            if i.service in self._grouping.services.upstreams(group.found.service)
+            if i.service in self._grouping.services.upstreams(group.found.service) | behind[key]
         }
         told = self._tx.begun(effect.values()) if effect else ()  # asked for all at once
         ties: dict[str, Tie] = {}
         for key, group in groups.items():
             before = [n for (other, n), name in effect.items() if other == key and name in told]
             followed = [*before, *([self._followed[key]] if key in self._followed else [])]
-            found = self._grouping.tie(group.found, self.account(group), open_, self._now, followed)
-            if found is not None:
+            found = self._grouping.tie(
+                group.found, self.account(group), open_, self._now, followed, waits, behind[key]
+            )
+            # What waited and is worse opens an incident of its own, and is merged then, with its severity.
+            if found is not None and not (
+                found.bond is Bond.CAUSE and group.severity.worse_than(found.incident.severity)
+            ):
                 ties[key] = found
         self._linked |= {key: tie.incident for key, tie in ties.items() if tie.bond is Bond.LINKED}
         attached = {k: (tie.incident, groups[k]) for k, tie in ties.items() if tie.bond is Bond.CAUSE}
@@ -141,7 +151,7 @@ class Placing:
             if name in told:
                 continue
             if self._tx.begin_effect(name, cause.number, "system:intake", self._now) is None:
-                self._tx.add_events(cause.number, [self._told(cause, group)])
+                self._tx.add_events(cause.number, [self._told(cause, group, cause.service in behind[key])])
         self._tx.record(rows)
         return {key: cause.number for key, (cause, _) in attached.items()}
 
@@ -282,9 +292,10 @@ class Placing:
         ends = {key: (*group.quiet, *waiting.get(key, ())) for key, (_, group) in opened.items()}
         return {key: (opened[key][0], Group(opened[key][1].found, end)) for key, end in ends.items() if end}
 
-    def _open(self, groups: Mapping[str, Group]) -> Sequence[Incident]:
-        """The open incidents that matter for these groups, asked for once."""
+    def _open(self, groups: Mapping[str, Group], named: frozenset[str] = frozenset()) -> Sequence[Incident]:
+        """The open incidents that matter for these groups, asked for once; those of `named` among them."""
         services = {up for g in groups.values() for up in self._grouping.services.upstreams(g.found.service)}
+        services |= named
         if self._grouping.umbrellas:
             services.add(SEVERAL)
         wanted = frozenset(services)
@@ -298,10 +309,16 @@ class Placing:
         return {number: incident for number, incident in found.items() if incident.status.is_open}
 
     def _follows(self, group: Group, service: str) -> bool:
-        return service in self._grouping.services.upstreams(group.found.service)
+        if service in self._grouping.services.upstreams(group.found.service):
+            return True
+        if group.found.scenario is not Scenario.DAG_FAILURE:
+            return False
+        # Its own end is told without what it waited for: then what is kept of it says so.
+        waits = Waits(self._tx.waiting())
+        return service in waits.behind(group.firing) or waits.waited(group.found.service, service)
 
-    def _told(self, cause: Incident, group: Group) -> TimelineEvent:
+    def _told(self, cause: Incident, group: Group, waited: bool) -> TimelineEvent:
         found = group.found
-        text = f"{found.title}: {found.service} depends on {cause.service}"
+        text = f"{found.title}: {found.service} {'waited for' if waited else 'depends on'} {cause.service}"
         data = {"service": found.service, "dedup_key": found.dedup_key, "severity": found.severity.value}
         return TimelineEvent(self._now, EventKind.ATTACHED, "system:intake", text, data)

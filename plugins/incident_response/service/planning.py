@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from incident_response.domain.actions import Planned
+from incident_response.domain.actions import Finding, Patient, Planned, Scene
 from incident_response.domain.errors import Refused
 from incident_response.domain.runbooks import APPROVE, Phase, RemediationState, StepResult, StepState
+from incident_response.domain.stops import is_stop
 from incident_response.domain.timeline import EventKind, TimelineEvent
 
 from .job import MOST_TEXTS, PLAN, Job, asked_by
@@ -51,19 +52,20 @@ class Planning(Steps):
         plan = job.results[PLAN].data
         number, attempt = job.incident.number, job.remediation.attempt
         if not plan["fits"]:
-            reason = f"nothing fits: {job.results[PLAN].text}"
+            why = f"{words}; " if (words := job.words) else ""
+            reason = f"nothing fits: {why}{job.results[PLAN].text}"
             self._remediations.end(number, attempt, RemediationState.REFUSED, reason, now, job.causes)
             return False, reason
         rungs = job.rungs or job.runbook.of(Phase.CONTAIN)
         repairs = {step.name for step in rungs}
         # An attempt that finds nothing for itself to do is none: what was in the way of the others still is.
         if repairs & set(plan["refused"]) and not any(job.plan.get(name) for name in repairs):
-            reason = "; ".join(plan["refused"].values())
+            reason = "; ".join(sorted(plan["refused"].values(), key=is_stop, reverse=True))
             self._remediations.end(number, attempt, RemediationState.REFUSED, reason, now, job.causes)
             return False, reason
         if not job.targets:
             return True, "nothing to change, only to verify"
-        verdict = self._remediations.begin(number, attempt, job.targets, now)
+        verdict = self._remediations.begin(number, attempt, job.targets, now, job.planned)
         return verdict.allowed, f"{verdict.reason}: {verdict.explanation}"
 
     def ask(self, job: Job, now: datetime) -> None:
@@ -74,6 +76,11 @@ class Planning(Steps):
             text = f"{job.runbook.name} waits for an approval until {until}. "
             asked = StepResult(number, attempt, APPROVE, StepState.RUNNING, now)
             self._remediations.ask(asked, f"{text}{job.results[PLAN].text}"[:1000], job.by, now)
+
+
+def may_act(action: Any, scene: Scene, planned: Planned) -> Finding:
+    """Has its time come? Nearly everything can be done at once. Raises Refused when it never will."""
+    return action.ready(scene, planned) if isinstance(action, Patient) else Finding("", proven=True)
 
 
 def as_data(plan: Sequence[Planned]) -> list[dict[str, Any]]:

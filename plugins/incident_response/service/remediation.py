@@ -94,20 +94,30 @@ class Remediations:
             off = [one for one in tx.switches() if one.name == KILL_SWITCH and not one.enabled]
         return off[0] if off else self._variable()
 
-    def judge(self, number: int, attempt: int, targets: int, now: datetime, approved_by: str = "") -> Verdict:
+    def judge(
+        self,
+        number: int,
+        attempt: int,
+        targets: int,
+        now: datetime,
+        approved_by: str = "",
+        planned: Collection[str] = (),
+    ) -> Verdict:
         """What the guard would say, if `approved_by` had said yes. Nothing is changed."""
         variable = self._variable()
         with self._store.read() as tx:
             incident, remediation = tx.get(number), self._attempt(tx, number, attempt)
             runbook = self._runbook(remediation.runbook)
-            around = self._around(tx, incident, remediation, runbook, targets, now, variable)
+            around = self._around(tx, incident, remediation, runbook, targets, now, variable, planned)
         return may_run(runbook, incident, remediation, replace(around, approved_by=approved_by), now)
 
-    def begin(self, number: int, attempt: int, targets: int, now: datetime) -> Verdict:
-        """The guard: may this remediation act on `targets` things now?
+    def begin(
+        self, number: int, attempt: int, targets: int, now: datetime, planned: Collection[str] = ()
+    ) -> Verdict:
+        """The guard: may this remediation act on `targets` things now, those that are `planned` by name?
 
-        Yes takes the lease of its target and marks it running (again yes for the same attempt after a crash);
-        no ends it and pages a person.
+        Yes takes the lease of its target, notes what it is about to touch, and marks it running (again yes
+        for the same attempt after a crash); no ends it and pages a person.
         """
         variable = self._variable()  # before the transaction: it asks Airflow
         with self._store.transaction() as tx:
@@ -117,7 +127,7 @@ class Remediations:
                 return Verdict(True, "resumed", "this attempt was allowed before it was interrupted")
             if remediation.state.ended:
                 return Verdict(False, remediation.state.value, remediation.reason)
-            around = self._around(tx, incident, remediation, runbook, targets, now, variable)
+            around = self._around(tx, incident, remediation, runbook, targets, now, variable, planned)
             verdict = may_run(runbook, incident, remediation, around, now)
             said = (
                 f"{'allowed it' if verdict.allowed else f'refused ({verdict.reason})'}: {verdict.explanation}"
@@ -127,6 +137,8 @@ class Remediations:
             if verdict.allowed:
                 lease = Lease(remediation.target, number, attempt, now, now + LEASE)
                 tx.put_lease(lease)
+                for name in sorted(planned):
+                    tx.begin_effect(f"{incident.key}:{attempt}:guard:{name}", number, GUARD, now)
                 running = replace(remediation, state=RemediationState.RUNNING, started_at=now)
                 until = min(remediation.requested_at + runbook.time_limit, lease.expires_at)
                 watched = incident.evolve(remediation_by=until)
@@ -294,12 +306,15 @@ class Remediations:
         targets: int,
         now: datetime,
         variable: Switch | None,
+        planned: Collection[str],
     ) -> Circumstances:
         me = (incident.number, remediation.attempt)
         past = tx.remediation_history(runbook.name, remediation.target, now - runbook.window)
         lease = tx.lease(remediation.target)
         if lease is not None and (lease.incident, lease.attempt) == me:
             lease = None
+        since = now - runbook.window
+        touches = tx.touches(runbook.name, planned, since) if planned else ()
         meaning = {
             "scenario": incident.scenario.value,
             "severity": incident.severity.value,
@@ -311,7 +326,7 @@ class Remediations:
             None,
         )
         approved = approval is not None and approval.data.get("approved") is True
-        planned = [s for s in tx.steps(incident.number) if (s.attempt, s.step) == (remediation.attempt, PLAN)]
+        plans = [s for s in tx.steps(incident.number) if (s.attempt, s.step) == (remediation.attempt, PLAN)]
         return Circumstances(
             targets=targets,
             history=[one for one in past if (one.incident, one.attempt) != me],
@@ -321,7 +336,9 @@ class Remediations:
             lease=lease,
             window=mute.name if mute else "",
             approved_by=str(approval.data.get("by", "")) if approval is not None and approved else "",
-            asks=asked_by(planned[0].data.get("steps", {})) if planned else "",
+            planned=planned,
+            touches=[one for one in touches if (one.incident, one.attempt) != me],
+            asks=asked_by(plans[0].data.get("steps", {})) if plans else "",
         )
 
     def _end(

@@ -6,19 +6,22 @@ after. Nothing here knows Airflow: the operators of a runbook's DAG call it, and
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from incident_response.domain.errors import RunbookNotFound
+from incident_response.domain.records import Role
 from incident_response.domain.runbooks import Remediation, RemediationState, StepState
+from incident_response.domain.stops import is_stop
 
-from .acting import Acting
-from .checking import Checking
+from .following import Following
 from .job import Job, changes, is_done
+from .late_runs import run_of, seen_runs
 from .looking import Looking
 from .planning import Planning
 
 
-class Running(Looking, Planning, Acting, Checking):
+class Running(Looking, Planning, Following):
     """All of it, from the first look to the end."""
 
     def job(self, number: int, run_id: str) -> Job | None:
@@ -45,15 +48,34 @@ class Running(Looking, Planning, Acting, Checking):
         state, reason = self._outcome(job, red)
         number, attempt = job.incident.number, job.remediation.attempt
         self._remediations.end(number, attempt, state, reason, now, job.causes)
+        if state is RemediationState.SUCCEEDED:
+            self._end_consequences(job, now)
         again = self.job(number, job.remediation.run_id)
         assert again is not None
         return again.remediation
+
+    def _end_consequences(self, job: Job, now: datetime) -> None:
+        """What followed from the trouble and was proven to be well with it fires no more: else it would be
+        taken in again on its own when the incident is over.
+        """
+        runs = seen_runs(job)
+        over = [
+            replace(one, firing=False, last_at=now, count=0, details={**one.details, "proof": job.proof})
+            for one in job.sightings
+            if one.firing and one.role is Role.CONSEQUENCE and run_of(one) in runs
+        ]
+        if over:
+            with self._store.transaction() as tx:
+                tx.record(over)
 
     @staticmethod
     def _outcome(job: Job, red: tuple[str, str] | None) -> tuple[RemediationState, str]:
         unknown = next((r.text for r in job.results.values() if r.state is StepState.UNKNOWN), "")
         if unknown:
             return RemediationState.UNKNOWN, unknown
+        stopped = next((r.text for r in job.results.values() if is_stop(r.text)), "")
+        if stopped and not job.proof:
+            return RemediationState.REFUSED, stopped
         if job.proof and red is None:
             return RemediationState.SUCCEEDED, job.proof
         if job.proof and red is not None:

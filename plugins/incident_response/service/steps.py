@@ -49,6 +49,7 @@ class Steps:
             seconds=step.within.total_seconds(),
             attempt=job.remediation.attempt,
             started_at=job.remediation.started_at,
+            asked_at=job.remediation.requested_at if job.remediation.by_person else None,
         )
 
     def _begun(self, job: Job, name: str, now: datetime) -> StepResult:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from incident_response.domain.automation import Lease, Switch
+from incident_response.domain.automation import Lease, Switch, Touch
 from incident_response.domain.changes import Change
 from incident_response.domain.evidence import KeptExhibit
 from incident_response.domain.incidents import Status
 from incident_response.domain.ports import Store
-from incident_response.domain.runbooks import StepResult, StepState
+from incident_response.domain.runbooks import RemediationState, StepResult, StepState
 
 from .records import NOW, after, changed, incident, opened, remediation
 
@@ -116,3 +116,32 @@ def test_all_of_it_goes_with_its_incident(store: Store) -> None:
     with store.read() as tx:
         assert (tx.steps(1), tx.exhibits(1)) == ([], [])
         assert len(tx.steps(2)) == len(tx.exhibits(2)) == len(tx.leases()) == 1
+
+
+def test_what_was_done_to_a_thing_is_known_whatever_incident_asked(store: Store) -> None:
+    """By runbook and since when; a refused attempt counts for what it had done by then."""
+    opened(store, *(incident(number) for number in (1, 2, 3, 4, 11)))
+    began = {"state": RemediationState.RUNNING, "started_at": after(5)}
+    asked = [
+        remediation(1, **began | {"started_at": after(9), "ended_at": after(20)}),
+        remediation(2, **began),
+        remediation(3, **began | {"runbook": "another"}),
+        remediation(4, **began | {"state": RemediationState.REFUSED}),
+        remediation(11, **began | {"started_at": NOW}),
+    ]
+    with store.transaction() as tx:
+        tx.save([Change(tx.lock([one.incident])[one.incident], remediations=(one,)) for one in asked])
+    with store.transaction() as tx:
+        for number in (1, 2, 3, 4, 11):
+            tx.begin_effect(f"INC-{number}:1:guard:run:a/r:1", number, "test", after(5))
+            tx.begin_effect(f"INC-{number}:1:clear:run:a/r:1", number, "test", after(6))
+        tx.begin_effect("INC-2:1:clear:run:other", 2, "test", after(6))
+        tx.begin_effect("INC-4:1:clear:run:b", 4, "test", after(6))
+        tx.end_effect("INC-4:1:clear:run:b", after(7), {})
+    with store.transaction() as tx:
+        assert tx.touches("restart", {"run:a/r:1", "run:b"}, NOW) == [
+            Touch("run:a/r:1", 2, 1, after(5), None),
+            Touch("run:b", 4, 1, after(5), None),
+            Touch("run:a/r:1", 1, 1, after(9), after(20)),
+        ]
+        assert tx.touches("restart", set(), NOW) == []

@@ -289,3 +289,20 @@ def test_what_is_new_of_an_incident_is_kept(store: Store):
     opened(store, record_)
     with store.read() as tx:
         assert tx.get(1) == record_
+
+
+def test_what_waited_for_something_is_found_while_it_fires_and_its_incident_is_open(store: Store):
+    """As a cause or as a consequence; not what was released, and not what names nothing."""
+    opened(store, incident(1), incident(2), resolved(3))
+    says = {"details": {"waits_for": {"dag_id": "child"}}}
+    record(
+        store,
+        sighting(1, "f1", **says),
+        follows(1, "f2", **says),
+        sighting(1, "f3"),
+        sighting(2, "f4", firing=False, **says),
+        sighting(2, "f5", role=Role.RELEASED, **says),
+        sighting(3, "f6", **says),
+    )
+    with store.transaction() as tx:
+        assert [one.fingerprint for one in tx.waiting()] == ["f1", "f2"]

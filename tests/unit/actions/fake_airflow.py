@@ -134,6 +134,7 @@ class FakeAirflow:
     def patch(self, path: str, json: Mapping[str, Any]) -> Any:
         """PATCH: a DAG, a run, a task instance, a variable."""
         self.calls.append(json)
+        path = path.split("?")[0]
         parts = [unquote(part) for part in path.strip("/").split("/")]
         if path == "/variables":
             for key in json["actions"][0]["entities"]:

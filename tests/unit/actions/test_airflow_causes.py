@@ -42,7 +42,7 @@ def raised(*chain: str, level: str = "error") -> list[Any]:
         ("upstream_unavailable", "ConnectionRefusedError: [Errno 111] Connection refused"),
         ("upstream_unavailable", "TimeoutError: the read operation timed out"),
         ("upstream_unavailable", "gaierror: [Errno -3] Temporary failure in name resolution"),
-        ("code", "ModuleNotFoundError: No module named 'pandas'"),
+        ("configuration", "ModuleNotFoundError: No module named 'pandas'"),
         ("code", "ImportError: cannot import name 'a' from 'b'"),
         ("code", "KeyError: 'country_code'"),
         ("code", "TypeError: unsupported operand type(s)"),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from incident_response.domain.automation import Lease, Switch
+from incident_response.domain.automation import Lease, Switch, Touch, target_of
 from incident_response.domain.evidence import KeptExhibit
-from incident_response.domain.runbooks import StepResult
+from incident_response.domain.runbooks import RemediationState, StepResult
 
 from .state import Part
 from .stored import stored
@@ -51,6 +51,20 @@ class Automation(Part):
 
     def switches(self) -> Sequence[Switch]:
         return sorted(self._state.switches.values(), key=lambda switch: switch.name)
+
+    def touches(self, runbook: str, targets: Collection[str], since: datetime) -> Sequence[Touch]:
+        found: list[Touch] = []
+        for r in self._state.remediations.values():
+            if r.runbook != runbook or r.started_at is None or r.started_at <= since:
+                continue
+            mine = f"INC-{r.incident}:{r.attempt}:"
+            found += [
+                Touch(target_of(key), r.incident, r.attempt, r.started_at, r.ended_at)
+                for key, effect in sorted(self._state.effects.items(), key=lambda item: item[0])
+                if key.startswith(mine) and target_of(key) in targets
+                if r.state is not RemediationState.REFUSED or effect.state == "done"
+            ]
+        return sorted(dict.fromkeys(found), key=lambda touch: touch.started_at)
 
     def acted_since(self, since: datetime) -> int:
         return sum(

@@ -9,6 +9,7 @@ from datetime import datetime
 from incident_response.domain.incidents import Incident, Status
 from incident_response.domain.records import OutgoingState, Role, Sighting
 from incident_response.domain.severities import Scenario
+from incident_response.domain.waiting import name_of
 
 from .signals import Signals
 from .state import Effect
@@ -53,6 +54,17 @@ class Causes(Signals):
             and sighting.firing
             and self._state.incidents[sighting.incident].status.is_open
         }
+
+    def waiting(self) -> Sequence[Sighting]:
+        found = [
+            sighting
+            for sighting in self._state.signals.values()
+            if sighting.firing
+            and sighting.role is not Role.RELEASED
+            and name_of(sighting)
+            and self._state.incidents[sighting.incident].status.is_open
+        ]
+        return sorted(found, key=lambda one: (one.incident, one.source, one.fingerprint))
 
     def holding(self, fingerprints: Collection[str]) -> Mapping[str, int]:
         found: dict[str, int] = {}

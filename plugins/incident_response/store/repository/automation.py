@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from incident_response.domain.automation import Lease, Switch
+from incident_response.domain.automation import Lease, Switch, Touch, target_of
 from incident_response.domain.evidence import KeptExhibit
 from incident_response.domain.runbooks import StepResult
 
 from .. import tables
 from ..dialect import Many
 from .part import Part
+from .reading import ALONE_WITH
 
 
 def _names(record: type[Any]) -> tuple[str, ...]:
@@ -39,6 +40,18 @@ _LEASES = _select(tables.leases, Lease) + " ORDER BY taken_at"
 _FREE = "DELETE FROM {s}leases WHERE incident = :incident AND attempt = :attempt"
 _SWITCH = _upsert(tables.switches, Switch, "name")
 _SWITCHES = _select(tables.switches, Switch) + " ORDER BY name"
+# The key of an effect names the remediation and the step, then the thing: INC-42:1:clear:run:dag/run_id.
+_TOUCHES = (
+    "SELECT effects.key, remediations.incident, remediations.attempt, remediations.started_at, "
+    "remediations.ended_at "
+    "FROM {s}remediations AS remediations JOIN {s}effects AS effects "
+    "ON effects.incident = remediations.incident AND effects.key "
+    "LIKE 'INC-' || remediations.incident || ':' || remediations.attempt || ':%' "
+    "WHERE remediations.runbook = :runbook AND remediations.started_at > :since "
+    # What was refused while it was at work has touched only what was done by then.
+    "AND (remediations.state <> 'refused' OR effects.state = 'done') "
+    "ORDER BY remediations.started_at, effects.key"
+)
 _ACTED = "SELECT count(*) FROM {s}remediations WHERE started_at > :since AND requested_by LIKE 'system:%'"
 
 
@@ -75,6 +88,20 @@ class Automation(Part):
 
     def switches(self) -> Sequence[Switch]:
         return self._records(self._mappers.switch, _SWITCHES)
+
+    def touches(self, runbook: str, targets: Collection[str], since: datetime) -> Sequence[Touch]:
+        if self._writes and self._dialect.name == "postgresql":
+            for target in sorted(targets):
+                self._rows(ALONE_WITH, target=target)
+        moment = self._codec.read_moment
+        rows = self._rows(_TOUCHES, runbook=runbook, since=self._codec.moment(since))
+        found = [
+            Touch(
+                target_of(key), incident, attempt, moment(began), moment(ended) if ended is not None else None
+            )
+            for key, incident, attempt, began, ended in rows
+        ]
+        return list(dict.fromkeys(touch for touch in found if touch.target in targets))
 
     def acted_since(self, since: datetime) -> int:
         return int(self._value(_ACTED, since=self._codec.moment(since)) or 0)

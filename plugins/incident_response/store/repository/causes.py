@@ -37,6 +37,10 @@ _FOLLOWED = (
     f"SELECT fingerprint, incident FROM {{s}}signals WHERE fingerprint {{among:fingerprints}} AND {FOLLOWS} "
     f"AND incident IN (SELECT number FROM {{s}}incidents WHERE {OPEN})"
 )
+_WAITING = select(Sighting, "signals") + (
+    "WHERE firing AND role <> 'released' AND CAST(details AS TEXT) LIKE '%\"waits_for\"%' "
+    f"AND incident IN (SELECT number FROM {{s}}incidents WHERE {OPEN}) ORDER BY incident, source, fingerprint"
+)
 _HOLDING = (
     "SELECT fingerprint, max(incident) FROM {s}signals "
     "WHERE fingerprint {among:fingerprints} AND role = 'own' "
@@ -112,6 +116,9 @@ class Causes(Part):
 
     def followed(self, fingerprints: Collection[str]) -> Mapping[str, int]:
         return dict(self._rows(_FOLLOWED, fingerprints=self._codec.among(fingerprints)))
+
+    def waiting(self) -> Sequence[Sighting]:
+        return self._records(self._mappers.sighting, _WAITING)
 
     def holding(self, fingerprints: Collection[str]) -> Mapping[str, int]:
         return dict(self._rows(_HOLDING, fingerprints=self._codec.among(fingerprints)))

@@ -52,7 +52,7 @@ _HISTORY = select(Remediation, "remediations") + (
     "AND (coalesce(ended_at, started_at, requested_at) >= :since OR ended_at IS NULL) "
     "ORDER BY requested_at DESC, incident DESC, attempt DESC"
 )
-_ALONE_WITH = "SELECT pg_advisory_xact_lock(hashtextextended(:target, 0))"
+ALONE_WITH = "SELECT pg_advisory_xact_lock(hashtextextended(:target, 0))"
 _PARCELS = outbox.SELECT + "WHERE incident = :number ORDER BY id"
 
 
@@ -98,7 +98,7 @@ class Reading(Part):
     def remediation_history(self, runbook: str, target: str, since: datetime) -> Sequence[Remediation]:
         if self._writes and self._dialect.name == "postgresql":
             # A guard is about to decide: a second one for the same target waits until the first has decided.
-            self._rows(_ALONE_WITH, target=target)
+            self._rows(ALONE_WITH, target=target)
         return self._records(
             self._mappers.remediation,
             _HISTORY,
