@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-from sqlalchemy.sql import operators
-from sqlalchemy.sql.elements import BindParameter, BooleanClauseList, False_, Grouping, Null, True_, Tuple
-
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.taskmap import TaskMap
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import BindParameter, BooleanClauseList, False_, Grouping, Null, True_, Tuple
 
 _COMPARED: dict[Any, Callable[[Any, Any], bool]] = {
     operators.eq: operator.eq,
@@ -31,6 +30,9 @@ class Rows(Protocol):
 
     @property
     def task_maps(self) -> Sequence[Any]: ...
+
+    @property
+    def audit(self) -> list[Any]: ...
 
 
 class Database:
@@ -62,6 +64,7 @@ class Database:
 
     def add(self, row: Any) -> None:
         """A line of the audit log."""
+        self._rows.audit.append(row)
 
 
 class Answer(list[Any]):

@@ -17,17 +17,19 @@ def draw(seed: int, number: int) -> Pipeline:
     """The pipeline of this number in a campaign."""
     dice = Random(f"{seed}/{number}")
     fail_fast = dice.random() < 0.08
-    tasks = _graph(dice, plain=fail_fast)
+    tasks = _graph(dice)
     if dice.random() < 0.4:
         tasks = _between(dice, tasks)
     if dice.random() < 0.15:
         tasks = _in_group(dice, tasks)
+    if fail_fast:  # Airflow allows it no other rule
+        tasks = [replace(one, rule="all_success") for one in tasks]
     times_out = not fail_fast and dice.random() < 0.08
     tasks = _failing(dice, tasks, times_out)
     return Pipeline(f"p{number}", tuple(tasks), fail_fast, times_out)
 
 
-def _graph(dice: Random, plain: bool) -> list[Task]:
+def _graph(dice: Random) -> list[Task]:
     """Each task hangs on some of those before it."""
     tasks: list[Task] = []
     for number in range(dice.randint(2, 7)):
@@ -35,7 +37,7 @@ def _graph(dice: Random, plain: bool) -> list[Task]:
         upstream = dice.sample([one.name for one in tasks], dice.randint(min(1, most), most))
         if tasks and dice.random() < 0.1:
             upstream = []
-        rule = "all_success" if plain or not upstream or dice.random() < 0.6 else dice.choice(_RULES)
+        rule = "all_success" if not upstream or dice.random() < 0.6 else dice.choice(_RULES)
         one = Task(f"t{number}", tuple(sorted(upstream)), rule=rule)
         lists = [up for up in upstream if not tasks[int(up[1:])].copies and tasks[int(up[1:])].kind == "work"]
         if dice.random() < 0.15:
@@ -67,7 +69,9 @@ def _between(dice: Random, tasks: list[Task]) -> list[Task]:
         )
         setup, teardown = f"s{number}", f"e{number}"
         tasks = [
-            replace(one, upstream=tuple(sorted({*one.upstream, setup}))) if one.name in inside else one
+            replace(one, upstream=tuple(sorted({*one.upstream, setup})), rule="all_success")
+            if one.name in inside  # Airflow allows no other rule behind a setup
+            else one
             for one in tasks
         ]
         end = Task(
@@ -106,7 +110,7 @@ def _failing(dice: Random, tasks: list[Task], times_out: bool) -> list[Task]:
         if one.name in chosen and not one.hangs:
             indexes = dice.sample(one.indexes, dice.randint(1, len(one.indexes)))
             tries = dice.choice((1, 1, 1, 1, 1, 1, 2, FOR_EVER))
-            one = replace(one, fails={index: tries for index in sorted(indexes)})
+            one = replace(one, fails=dict.fromkeys(sorted(indexes), tries))
         elif dice.random() < 0.06 and one.kind == "work":
             one = replace(one, skips=(dice.choice(one.indexes),))
         result.append(one)

@@ -23,6 +23,7 @@ class Instance:
         self.try_number = 0
         self.started: int | None = None
         self.ended: int | None = None
+        self.tries: list[tuple[int, str]] = []  # number and state of those before the last clear
 
     @property
     def key(self) -> TaskInstanceKey:
@@ -53,7 +54,7 @@ class Instance:
 
     def error(self, session: Any = None) -> None:
         """Failed by another task's failure."""
-        self.state, self.ended = "failed", self.run.tick()
+        self.state = "failed"
 
     def xcom_pull(self, task_ids: str, map_indexes: int = -1, **_: Any) -> Any:
         """What a branch or a short circuit has decided."""

@@ -36,11 +36,15 @@ TIMEOUT_FORGETS = "state.is_(None)" not in inspect.getsource(
 
 
 def scheduled(pipeline: Pipeline) -> Any:
-    """The DAG as Airflow's scheduler has it."""
-    return Serialization.from_dict(Serialization.to_dict(build(pipeline)))
+    """The DAG as Airflow's scheduler has it. Raises for what is no DAG."""
+    dag = build(pipeline)
+    dag.validate()
+    return Serialization.from_dict(Serialization.to_dict(dag))
 
 
-def ready(instances: Sequence[Instance], finished: list[Any], database: Database, dice: Random) -> list[Instance]:
+def ready(
+    instances: Sequence[Instance], finished: list[Any], database: Database, dice: Random
+) -> list[Instance]:
     """Those of `instances` that may start now. Changes the states of those that never will.
 
     Airflow asks its rules in the order of a set, which is another one in each process.

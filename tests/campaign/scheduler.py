@@ -43,7 +43,7 @@ class Run:
         self.starts: list[Start] = []
         self.decisions: dict[tuple[str, int], dict[str, list[str]]] = {}
         self.task_maps: list[Any] = []
-        self.audit: list[dict[str, Any]] = []
+        self.audit: list[Any] = []
         self._now = 0
         self._database = Database(self)
         self.task_instances: list[Instance] = []
@@ -98,6 +98,7 @@ class Run:
         found = rules.cleared(self.dag, self.run_id, self._database, body)
         if not body.get("dry_run", True) and found:
             for one in found:
+                one.tries.append((one.try_number, str(one.state)))
                 one.state = None
             if self.state in ("success", "failed"):
                 self.state, self.started = "queued", None
@@ -144,6 +145,9 @@ class Run:
             count = rules.copies(one.task, self.run_id, self._database)
         except NotMapped:
             return None
+        except NotFullyPopulated:
+            one.state = "upstream_failed"
+            return []
         one.map_index = 0
         more = [Instance(self, one.task, index) for index in range(1, count)]
         self.task_instances += more
@@ -151,7 +155,10 @@ class Run:
 
     def _made(self, task: Any) -> list[Instance]:
         try:
-            return [Instance(self, task, index) for index in range(rules.copies(task, self.run_id, self._database))]
+            return [
+                Instance(self, task, index)
+                for index in range(rules.copies(task, self.run_id, self._database))
+            ]
         except (NotMapped, NotFullyPopulated):
             return [Instance(self, task)]
 
@@ -200,7 +207,11 @@ class Run:
         lists = [task for task in self.pipeline.tasks if task.over == one.task_id]
         if lists:
             row = SimpleNamespace(
-                dag_id=self.dag_id, run_id=self.run_id, task_id=one.task_id, map_index=-1, length=lists[0].copies
+                dag_id=self.dag_id,
+                run_id=self.run_id,
+                task_id=one.task_id,
+                map_index=-1,
+                length=lists[0].copies,
             )
             self.task_maps.append(row)
 

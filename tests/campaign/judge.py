@@ -1,0 +1,119 @@
+"""What must be true of every repair, from what really happened in the run: our own rule is not asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from random import Random
+
+from .pipeline import Pipeline
+from .repairing import Place, Story
+from .scheduler import Run, Start
+
+_EARLY = ("one_success", "one_failed", "one_done", "always", "all_skipped", "none_skipped", "all_failed")
+
+
+def without_failures(pipeline: Pipeline) -> Pipeline:
+    """What its author wanted."""
+    tasks = tuple(replace(one, fails={}, hangs=0) for one in pipeline.tasks)
+    return replace(pipeline, tasks=tasks, times_out=False)
+
+
+def wanted(run: Run, seed: int) -> Mapping[Place, str | None]:
+    """The states of the run, had nothing failed."""
+    return Run(without_failures(run.pipeline), Random(seed)).execute().states()
+
+
+def faults(
+    run: Run, story: Story, cleared: list[set[Place]], before: Mapping[Place, str | None]
+) -> list[str]:
+    """Empty when the repair kept its promises. `before`: the states when the first attempt began."""
+    ideal = wanted(run, 0)
+    found = [*_proof(run, story, ideal, before), *_plans(run, story, cleared)]
+    if story.proven:
+        found += [*_order(run, ideal), *_between(run)]
+    if could_succeed(run, ideal, before) and not story.proven and not story.asked:
+        found.append(f"not proven, though all that failed would succeed: {story.attempts[-1].text}")
+    return found
+
+
+def could_succeed(run: Run, ideal: Mapping[Place, str | None], before: Mapping[Place, str | None]) -> bool:
+    """One more try of everything makes it whole, and nothing failed that would never have run."""
+    once = all(tries == 1 for one in run.pipeline.tasks for tries in one.fails.values())
+    return once and all(ideal.get(place) == "success" for place, state in before.items() if state == "failed")
+
+
+def _proof(
+    run: Run, story: Story, ideal: Mapping[Place, str | None], before: Mapping[Place, str | None]
+) -> Iterator[str]:
+    if not story.proven:
+        return
+    states = run.states()
+    if run.state != "success":
+        yield f"proven while the run is {run.state}"
+    for place, state in states.items():
+        if state in ("failed", "upstream_failed", None):
+            yield f"proven while {place} is {state}"
+    for place, state in ideal.items():
+        if state == "success" and states.get(place, "absent") in ("skipped", "removed", "absent"):
+            yield f"proven while {place} is {states.get(place)}, cut off by what failed"
+    ran = {start.place for start in run.starts if start.round > 0}
+    for place, state in before.items():
+        if state == "failed" and states.get(place) == "success" and place not in ran:
+            yield f"proven though {place} has not run since it failed"
+
+
+def _plans(run: Run, story: Story, cleared: list[set[Place]]) -> Iterator[str]:
+    planned: set[Place] = set()
+    for attempt in story.attempts:
+        planned |= attempt.planned
+    for taken in cleared:
+        if beyond := taken - planned:
+            yield f"cleared without standing in a plan: {sorted(beyond)}"
+    succeeded = {s.place for s in run.starts if s.round == 0 and s.states == ["success"]}
+    again = {start.place for start in run.starts if start.round > 0}
+    if beyond := (succeeded & again) - planned:
+        yield f"ran again after it had succeeded, without standing in a plan: {sorted(beyond)}"
+
+
+def _order(run: Run, ideal: Mapping[Place, str | None]) -> Iterator[str]:
+    """What is behind a task has run on what that task made in the end."""
+    last = _last(run)
+    for one in run.pipeline.tasks:
+        if one.rule in _EARLY or one.kind in ("setup", "teardown"):
+            continue
+        for index in one.indexes:
+            mine = last.get((one.name, index))
+            for name in one.upstream:
+                above = run.pipeline.task(name)
+                indexes = (index,) if one.group and above.group == one.group else above.indexes
+                for other in indexes:
+                    theirs = last.get((name, other))
+                    if mine and theirs and theirs.round > 0 and mine.at < theirs.ended[0]:
+                        yield f"{one.name}[{index}] has not run since {name}[{other}] was repaired"
+
+
+def _between(run: Run) -> Iterator[str]:
+    """A setup has run before the work of the same round, its teardown after it."""
+    for end in run.pipeline.tasks:
+        if end.kind != "teardown":
+            continue
+        for name in end.upstream:
+            if name in end.setups:
+                continue
+            for start in [one for one in run.starts if one.place[0] == name and one.round > 0]:
+                yield from _enclosed(run, start, end.setups, end.name)
+
+
+def _enclosed(run: Run, work: Start, setups: tuple[str, ...], teardown: str) -> Iterator[str]:
+    same = [one for one in run.starts if one.round == work.round]
+    for setup in setups:
+        if not any(one.place[0] == setup and one.ended and one.ended[0] <= work.at for one in same):
+            yield f"{work.place} ran again without its setup {setup}"
+    ended = work.ended[0] if work.ended else work.at
+    if not any(one.place[0] == teardown and one.at >= ended for one in same):
+        yield f"{work.place} ran again without its teardown {teardown}"
+
+
+def _last(run: Run) -> dict[Place, Start]:
+    return {start.place: start for start in run.starts if start.ended}
