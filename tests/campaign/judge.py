@@ -7,9 +7,10 @@ from dataclasses import replace
 from random import Random
 
 from .pipeline import Pipeline
-from .repairing import Place, Story
+from .repairing import ATTEMPTS, Place, Story
 from .scheduler import Run, Start
 
+_ORDERS = 8
 _EARLY = ("one_success", "one_failed", "one_done", "always", "all_skipped", "none_skipped", "all_failed")
 
 
@@ -19,28 +20,53 @@ def without_failures(pipeline: Pipeline) -> Pipeline:
     return replace(pipeline, tasks=tasks, times_out=False)
 
 
-def wanted(run: Run, seed: int) -> Mapping[Place, str | None]:
-    """The states of the run, had nothing failed."""
-    return Run(without_failures(run.pipeline), Random(seed)).execute().states()
+def wanted(run: Run, orders: int = 1) -> Mapping[Place, str | None]:
+    """The states of the run, had nothing failed; without those that depend on what ends first."""
+    pipeline = without_failures(run.pipeline)
+    found = [Run(pipeline, Random(order), run.dag).execute().states() for order in range(orders)]
+    sure = set(found[0].items()).intersection(*(one.items() for one in found[1:]))
+    return dict(sure)
 
 
 def faults(
     run: Run, story: Story, cleared: list[set[Place]], before: Mapping[Place, str | None]
 ) -> list[str]:
     """Empty when the repair kept its promises. `before`: the states when the first attempt began."""
-    ideal = wanted(run, 0)
-    found = [*_proof(run, story, ideal, before), *_plans(run, story, cleared)]
-    if story.proven:
-        found += [*_order(run, ideal), *_between(run)]
-    if could_succeed(run, ideal, before) and not story.proven and not story.asked:
-        found.append(f"not proven, though all that failed would succeed: {story.attempts[-1].text}")
+    for orders in (1, _ORDERS):  # a fault by one order may be none by another
+        ideal = wanted(run, orders)
+        found = [*_proof(run, story, ideal, before), *_plans(run, story, cleared)]
+        if story.proven:
+            found += [*_order(run), *_between(run)]
+        elif could_succeed(run.pipeline, ideal, before) and not story.asked:
+            found.append(f"not proven, though all that failed would succeed: {story.attempts[-1].text}")
+        if not found:
+            break
     return found
 
 
-def could_succeed(run: Run, ideal: Mapping[Place, str | None], before: Mapping[Place, str | None]) -> bool:
-    """One more try of everything makes it whole, and nothing failed that would never have run."""
-    once = all(tries == 1 for one in run.pipeline.tasks for tries in one.fails.values())
-    return once and all(ideal.get(place) == "success" for place, state in before.items() if state == "failed")
+def could_succeed(
+    pipeline: Pipeline, ideal: Mapping[Place, str | None], before: Mapping[Place, str | None]
+) -> bool:
+    """The attempts are enough for what fails once, and nothing failed that was never meant to run."""
+    often = any(tries > 1 for one in pipeline.tasks for tries in one.fails.values())
+    return (
+        not often
+        and _needed(pipeline) <= ATTEMPTS
+        and all(ideal.get(place) == "success" for place, state in before.items() if state == "failed")
+    )
+
+
+def _needed(pipeline: Pipeline) -> int:
+    """Attempts, at most: what fails behind a failure fails one attempt later."""
+    failing = {one.name: int(bool(one.fails or one.hangs)) for one in pipeline.tasks}
+    if pipeline.fail_fast or pipeline.times_out:
+        return sum(failing.values())
+
+    def depth(name: str) -> int:
+        one = pipeline.task(name)
+        return failing[name] + max(map(depth, {*one.upstream, *one.setups}), default=0)
+
+    return max(map(depth, failing))
 
 
 def _proof(
@@ -76,7 +102,7 @@ def _plans(run: Run, story: Story, cleared: list[set[Place]]) -> Iterator[str]:
         yield f"ran again after it had succeeded, without standing in a plan: {sorted(beyond)}"
 
 
-def _order(run: Run, ideal: Mapping[Place, str | None]) -> Iterator[str]:
+def _order(run: Run) -> Iterator[str]:
     """What is behind a task has run on what that task made in the end."""
     last = _last(run)
     for one in run.pipeline.tasks:
@@ -86,6 +112,8 @@ def _order(run: Run, ideal: Mapping[Place, str | None]) -> Iterator[str]:
             mine = last.get((one.name, index))
             for name in one.upstream:
                 above = run.pipeline.task(name)
+                if above.kind == "setup":  # is repeated for whatever it serves that runs again
+                    continue
                 indexes = (index,) if one.group and above.group == one.group else above.indexes
                 for other in indexes:
                     theirs = last.get((name, other))
@@ -95,14 +123,17 @@ def _order(run: Run, ideal: Mapping[Place, str | None]) -> Iterator[str]:
 
 def _between(run: Run) -> Iterator[str]:
     """A setup has run before the work of the same round, its teardown after it."""
+    last = _last(run)
     for end in run.pipeline.tasks:
         if end.kind != "teardown":
             continue
         for name in end.upstream:
             if name in end.setups:
                 continue
-            for start in [one for one in run.starts if one.place[0] == name and one.round > 0]:
-                yield from _enclosed(run, start, end.setups, end.name)
+            for index in run.pipeline.task(name).indexes:
+                start = last.get((name, index))
+                if start and start.round > 0:
+                    yield from _enclosed(run, start, end.setups, end.name)
 
 
 def _enclosed(run: Run, work: Start, setups: tuple[str, ...], teardown: str) -> Iterator[str]:
