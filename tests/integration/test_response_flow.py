@@ -143,7 +143,7 @@ def test_what_cannot_be_repaired_goes_to_development(house: Deployment) -> None:
 
     (remediation,) = house.remediations(incident.number)
     assert remediation.state is RemediationState.FAILED
-    assert remediation.reason == "Not repaired: never_heals/bug is failed"
+    assert remediation.reason == "Not repaired: never_heals/bug: broken has failed again, in try 2"
     assert len(list((house.airflow.folder / "tries" / "never_heals.broken" / "bug").iterdir())) == 2
     house.until("two mails", lambda: len(house.mails(incident.key)) >= 2)
     assert set(house.mails(incident.key)) == {"level1@example.com", "level2@example.com"}

@@ -60,7 +60,7 @@ class Step:
         self.said += [one.text for one in planned]
         assert all(len(one.text) <= 200 for one in planned)
         assert len({one.target for one in planned}) == len(planned)
-        return [Planned(one.target, one.text, _through_json(one.data)) for one in planned]
+        return [replace(one, data=_through_json(one.data)) for one in planned]
 
     def apply(self, planned: Planned) -> Done:
         return self._done(self._tell(lambda: self._action.apply(self.scene, planned)))

@@ -22,6 +22,7 @@ class FakeAirflow:
     asked: list[str] = field(default_factory=list)
     refuses: set[str] = field(default_factory=set)
     page: int = 100
+    graphs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by DAG: rows of its tasks
 
     # --- what a test sets
 
@@ -104,6 +105,8 @@ class FakeAirflow:
         parts = [unquote(part) for part in path.split("/")]
         if len(parts) == 3 and parts[2] in self.dags:
             return self.dags[parts[2]]
+        if parts[-1] in ("tasks", "xcomEntries"):
+            return {"tasks": self.graphs.get(parts[2], []), "xcom_entries": []}
         found = [
             r for r in self.runs if len(parts) == 5 and (r["dag_id"], r["dag_run_id"]) == (parts[2], parts[4])
         ]

@@ -11,7 +11,9 @@ from incident_response.parameters import airflow_steps as models
 from incident_response.parameters.base import Parameters
 
 from .airflow_bounds import Bounded
-from .airflow_records import ENDED, MISSING, counted, listed, named_runs, seen_runs, tells_stuck
+from .airflow_proof import concluded, look_again
+from .airflow_reading import find_run
+from .airflow_records import ENDED, counted, listed, named_runs, seen_runs, tells_stuck
 from .kit import Kit
 
 
@@ -27,7 +29,7 @@ class RunsEnded:
         """Proven when none of them works any more; one that was deleted has ended."""
         api = Bounded(self._kit.airflow, scene.seconds)
         stuck = {target for one in scene.sightings if tells_stuck(one) for target in named_runs([one])}
-        found = {run.name: api.find(run.path) for run in named_runs(scene.sightings) if run not in stuck}
+        found = {run.name: find_run(api, run) for run in named_runs(scene.sightings) if run not in stuck}
         working = [name for name, run in found.items() if run is not None and run["state"] not in ENDED]
         if working:
             return Finding(one_line(f"Still at work: {listed(working, 3)}", 200), proven=None)
@@ -35,7 +37,7 @@ class RunsEnded:
 
 
 class RunsGreen:
-    """The very same runs: a later run that is green proves nothing of this date."""
+    """The very same runs, and what had failed in them: a later run proves nothing of this date."""
 
     parameters: ClassVar[type[Parameters]] = models.RunsGreen
 
@@ -43,16 +45,14 @@ class RunsGreen:
         self._kit = kit
 
     def look(self, scene: Scene) -> Finding:
-        """None while one of them still works."""
+        """None while one of them still works or waits, and nothing has failed again."""
         api = Bounded(self._kit.airflow, scene.seconds)
         seen = seen_runs(scene, scene.parameters.seen_by)
         if not seen:
             return Finding("No run was seen, so nothing proves that anything is repaired", proven=False)
         if left_out := scene.found[scene.parameters.seen_by].get("runs_left_out"):
             return Finding(f"{left_out} more runs were named than were looked at; look at them", proven=False)
-        found = {one.target.name: api.find(one.target.path) for one in seen}
-        states = {name: run["state"] if run is not None else MISSING for name, run in found.items()}
-        return Finding(_text(states), {"states": states}, proven=_proven(set(states.values())))
+        return concluded([look_again(api, scene, one) for one in seen])
 
 
 class UpstreamBackoff:
@@ -78,20 +78,3 @@ class UpstreamBackoff:
             return Finding(f"The pause before attempt {scene.attempt} is over", data, proven=True)
         text = f"Attempt {scene.attempt} waits for {in_words(left)} more, until {at:%H:%M:%S} UTC"
         return Finding(text, data, proven=None)
-
-
-def _proven(states: set[str]) -> bool | None:
-    if states == {"success"}:
-        return True
-    return False if states & {"failed", MISSING} else None
-
-
-def _text(states: dict[str, str]) -> str:
-    words = {"failed": "is failed", MISSING: "was not found in Airflow (deleted?)"}
-    wrong = [f"{name} {words[state]}" for name, state in states.items() if state in words]
-    working = [f"{name} is {state}" for name, state in states.items() if state not in ("success", *wrong)]
-    if wrong:
-        return one_line(f"Not repaired: {listed(wrong, 3)}", 200)
-    if not all(state == "success" for state in states.values()):
-        return one_line(f"Not ended yet: {listed(working, 3)}", 200)
-    return one_line(f"{counted(list(states), 'run')} green: {listed(states, 3)}", 200)

@@ -1,37 +1,50 @@
-"""airflow.clear_failed and airflow.rerun: let exactly the right task instances run again."""
+"""airflow.clear_failed: let exactly those task instances run again that a repair takes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
+from incident_response.clients.airflow_states import dag_path, graph_of, judge, read_states
 from incident_response.domain.actions import Done, Planned, Scene
 from incident_response.domain.errors import Refused
 from incident_response.domain.redaction import one_line
+from incident_response.domain.run_states import NO_STATE, TaskState
 from incident_response.parameters import airflow_steps as models
 from incident_response.parameters.base import Parameters
 
 from .airflow_bounds import Bounded
-from .airflow_reading import FAILED, failed_instances, instance_rows, refuse_blocked, run_of
-from .airflow_records import (
-    ENDED,
-    MISSING,
-    Instance,
-    SeenRun,
-    Target,
-    counted,
-    dag_path,
-    did,
-    listed,
-    moment,
-    seen_runs,
+from .airflow_clearing import (
+    counted_as,
+    dry_run,
+    refuse_too_many,
+    refuse_working,
+    send,
+    version,
 )
+from .airflow_followers import Repeated, repeated, task_rows
+from .airflow_reading import find_run, refuse_blocked, run_of
+from .airflow_records import MISSING, Instance, SeenRun, Target, did, listed, seen_runs
 from .kit import Kit
+
+_Tries = Mapping[tuple[str, int], int]
+
+
+@dataclass(frozen=True)
+class _Reach:
+    """What a clear of a run takes."""
+
+    hurt: tuple[TaskState, ...] = ()  # failed, or cut off by the failure
+    cleared: tuple[TaskState, ...] = ()  # with these: setups, teardowns and everything downstream
+    removed: tuple[str, ...] = ()  # failed, and not in the DAG any more
 
 
 class ClearFailed:
-    """Clears what failed. Airflow clears all that one request names, or nothing."""
+    """Clears what failed, what it needs and what it feeds.
+
+    Airflow clears all that one request names, or nothing.
+    """
 
     parameters: ClassVar[type[Parameters]] = models.ClearFailed
 
@@ -39,9 +52,13 @@ class ClearFailed:
         self._kit = kit
 
     def plan(self, scene: Scene) -> Sequence[Planned]:
-        """One for each failed run, with Airflow's own list. Refused when nothing but deleted ones is left."""
+        """One for each hurt run, with Airflow's own list.
+
+        Refused when nothing is left but deleted runs, or tasks that are not in their DAG any more.
+        """
         api = Bounded(self._kit.airflow, scene.seconds)
-        planned = []
+        planned: list[Planned] = []
+        removed: list[str] = []
         runs = seen_runs(scene, scene.parameters.seen_by)
         for seen in runs:
             if not seen.is_failed:
@@ -49,11 +66,14 @@ class ClearFailed:
                     planned += _clear_stuck(api, seen)
                 continue
             refuse_blocked(api, seen.target.dag_id)
-            run_of(api, seen.target)
-            found = would_clear(api, seen.target, only_failed=True)
-            refuse_too_many(seen.target, found, scene.parameters.most)
-            if found:
-                planned.append(_clear(seen, found))
+            run = run_of(api, seen.target)
+            reach = _reach(api, seen.target, run)
+            removed += [f"{seen.target.dag_id}.{name}" for name in (*seen.removed, *reach.removed)]
+            refuse_too_many(seen.target, reach.cleared, scene.parameters.most)
+            if reach.cleared:
+                planned.append(_planned(api, seen.target, run, reach))
+        if removed and not planned:
+            raise Refused(_removed(removed))
         for seen in runs:
             if not planned and seen.state == MISSING:
                 refuse_blocked(api, seen.target.dag_id)
@@ -61,155 +81,114 @@ class ClearFailed:
         return planned
 
     def apply(self, scene: Scene, planned: Planned) -> Done:
-        """Those of the plan that nobody has cleared since."""
+        """Those of the plan that nobody has cleared since; nothing is repeated that is not in it."""
         api, target = Bounded(self._kit.airflow, scene.seconds), _target(planned)
-        refuse_blocked(api, target.dag_id)
-        run_of(api, target)
-        tries = _tries(planned)
-        now = would_clear(api, target, only_failed=True)
-        left = [instance for instance in now if tries.get(instance.key) == instance.try_number]
-        if not left:
-            return did(f"{target.name} was cleared already; nothing was left to clear")
-        # What waits for them in vain by now would fail the run again.
-        waiting = [one for one in now if one.state == "upstream_failed" and one not in left]
-        cleared = _send(api, target, only_failed=True, exactly=[*left, *waiting])
-        names = [instance.name for instance in cleared]
-        return did(f"Cleared {target.name}: {listed(names)}", {"cleared": names[:50]})
-
-    def happened(self, scene: Scene, planned: Planned) -> bool | None:
-        """True when one of them is failed no more, or was tried since."""
-        api, target = Bounded(self._kit.airflow, scene.seconds), _target(planned)
-        if api.find(target.path) is None:
-            return None
-        now = {instance.key: instance.try_number for instance in failed_instances(api, target)}
-        return any(now.get(key) != number for key, number in _tries(planned).items())
-
-    def undo(self, scene: Scene, planned: Planned, done: Done) -> Done | None:
-        """What has run has run."""
-        return None
-
-
-class Rerun:
-    """Clears a whole run."""
-
-    parameters: ClassVar[type[Parameters]] = models.Rerun
-
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
-
-    def plan(self, scene: Scene) -> Sequence[Planned]:
-        """One for each run."""
-        api = Bounded(self._kit.airflow, scene.seconds)
-        return [self._planned(api, scene, target) for target in _chosen(api, scene)]
-
-    def apply(self, scene: Scene, planned: Planned) -> Done:
-        """Unless it runs again already."""
-        api, target = Bounded(self._kit.airflow, scene.seconds), _target(planned)
-        refuse_blocked(api, target.dag_id)
-        if not _is_as_planned(run_of(api, target), planned):
-            return did(f"{target.name} runs again, or has run again, already")
-        cleared = _send(api, target, only_failed=False)
-        text = f"Cleared all of {target.name}: {counted(cleared, 'task instance')}"
-        return did(text, {"cleared": [instance.name for instance in cleared][:50]})
-
-    def happened(self, scene: Scene, planned: Planned) -> bool | None:
-        """True when the run is no longer ended as it was."""
-        run = Bounded(self._kit.airflow, scene.seconds).find(_target(planned).path)
-        return None if run is None else not _is_as_planned(run, planned)
-
-    def undo(self, scene: Scene, planned: Planned, done: Done) -> Done | None:
-        """What has run has run."""
-        return None
-
-    def _planned(self, api: Bounded, scene: Scene, target: Target) -> Planned:
         refuse_blocked(api, target.dag_id)
         run = run_of(api, target)
-        if run["state"] not in ENDED:
-            raise Refused(
-                f"Run {target.name} is {run['state']}: to clear it would kill its tasks; "
-                "wait for its end, or mark it failed first (airflow.mark_stuck_failed)"
-            )
-        found = would_clear(api, target, only_failed=False)
-        refuse_too_many(target, found, scene.parameters.most)
-        text = one_line(f"Run all of {target.name} again: {counted(found, 'task instance')}", 200)
-        data = {**asdict(target), "state": run["state"], "ended_at": run.get("end_date")}
-        return Planned(f"run:{target.name}", text, data)
+        tries, planned_hurt = _tries(planned), _hurt(planned)
+        hurt, lost = _hurt_now(api, target, run)
+        left = [one for one in hurt if one.key in planned_hurt and tries.get(one.key) == one.try_number]
+        if not left and (names := [one.name for one in lost if one.key in planned_hurt]):
+            raise Refused(_removed([f"{target.dag_id}.{name}" for name in names]))
+        if not left:
+            return did(f"{target.name} was cleared already; nothing was left to clear")
+        now = dry_run(api, target, [Instance.at(one) for one in left])
+        mine = [one for one in now if one.try_number == tries.get(one.key, 0)]
+        refuse_working(target, mine)
+        cleared = send(api, target, [Instance.at(one) for one in mine])
+        names = [one.name for one in cleared]
+        return did(f"Cleared {target.name}: {listed(names)}", {"cleared": names})
+
+    def happened(self, scene: Scene, planned: Planned) -> bool | None:
+        """True when one of those that were hurt is so no more, or was tried since."""
+        api, target = Bounded(self._kit.airflow, scene.seconds), _target(planned)
+        run = find_run(api, target)
+        if run is None:
+            return None
+        now = {one.key: (one.try_number, one.state) for one in read_states(api, run)}
+        before = {one.key: (one.try_number, one.state) for one in map(Instance.of, planned.data["instances"])}
+        return any(now.get(key) != before[key] for key in _hurt(planned) if key in before)
+
+    def undo(self, scene: Scene, planned: Planned, done: Done) -> Done | None:
+        """What has run has run."""
+        return None
 
 
-def would_clear(api: Bounded, target: Target, *, only_failed: bool) -> list[Instance]:
-    """What a clear of the run would take, by Airflow's dry run."""
-    found = _clear_request(api, target, {"dry_run": True, "only_failed": only_failed})
-    return [instance for instance in found if not only_failed or instance.state in FAILED]
+def _reach(api: Bounded, target: Target, run: Mapping[str, Any]) -> _Reach:
+    hurt, lost = _hurt_now(api, target, run)
+    cleared = dry_run(api, target, [Instance.at(one) for one in hurt]) if hurt else []
+    return _Reach(hurt, tuple(cleared), tuple(one.name for one in lost))
 
 
-def refuse_too_many(target: Target, found: Sequence[Instance], most: int) -> None:
-    """Raises Refused when a person should look first."""
-    if len(found) > most:
-        raise Refused(
-            f"{target.name} has {len(found)} task instances to clear, more than {most}; "
-            "look at it, then clear it by hand or raise `most`"
-        )
+def _hurt_now(
+    api: Bounded, target: Target, run: Mapping[str, Any]
+) -> tuple[tuple[TaskState, ...], tuple[TaskState, ...]]:
+    """What has to run again, and what should but is not in the DAG any more."""
+    graph, states = graph_of(task_rows(api, target.dag_id)), read_states(api, run)
+    found = judge(api, run, states, graph)
+    # A run of a bundle with versions runs in its own one, where the task still is.
+    lost = [one for one in found.hurt if graph.lacks(one.task_id) and not run.get("bundle_version")]
+    return tuple(one for one in found.hurt if one not in lost), tuple(lost)
 
 
-def _send(
-    api: Bounded, target: Target, *, only_failed: bool, exactly: Sequence[Instance] = ()
-) -> list[Instance]:
-    body: dict[str, Any] = {"dry_run": False, "only_failed": only_failed}
-    if exactly:
-        body["task_ids"] = [instance.marker for instance in exactly]
-    return _clear_request(api, target, body)
+def _removed(names: Iterable[str]) -> str:
+    return (
+        f"{listed(dict.fromkeys(names))}: removed from the DAG or renamed since the run; "
+        "Airflow cannot repeat it, so put it back or bring its work about by hand"
+    )
 
 
-def clear_with_downstream(api: Bounded, target: Target, one: Instance) -> list[Instance]:
-    """Clear a task instance and what depends on it, whatever their states."""
-    body = {"dry_run": False, "only_failed": False, "include_downstream": True, "task_ids": [one.marker]}
-    return _clear_request(api, target, body)
+def _planned(api: Bounded, target: Target, run: Mapping[str, Any], reach: _Reach) -> Planned:
+    dag = api.find(f"{dag_path(target.dag_id)}/details") or {}
+    tasks = task_rows(api, target.dag_id)
+    keys = [one.key for one in reach.hurt]
+    told = repeated(api, target.dag_id, dag, tasks, reach.cleared, keys)
+    return _as_planned(target, reach, told, version(run, dag))
 
 
-def _clear_request(api: Bounded, target: Target, body: Mapping[str, Any]) -> list[Instance]:
-    whole = {**body, "dag_run_id": target.run_id, "reset_dag_runs": True}
-    rows = api.post(f"{target.dag_path}/clearTaskInstances", whole)["task_instances"]
-    return [Instance.of(row) for row in rows]
+def _as_planned(target: Target, reach: _Reach, told: Repeated, runs_in: str) -> Planned:
+    keys = {one.key for one in reach.hurt}
+    others = [one for one in reach.cleared if one.key not in keys]
+    text = f"Clear {counted_as(reach.hurt)} of {target.name}: {listed((one.name for one in reach.hurt), 3)}"
+    if others:
+        text += f"; and {len(others)} with them: {listed((one.name for one in others), 3)}"
+    parts = [f"{one.name} ({_was(one)})" for one in (*reach.hurt, *others)]
+    parts += [f"not {name}: it is not in the DAG any more" for name in reach.removed]
+    parts += [f"wakes again: {told.wakes}"] if told.wakes else []
+    parts += [runs_in] if runs_in else []
+    data = {
+        **asdict(target),
+        "instances": [asdict(Instance.at(one)) for one in (*reach.hurt, *others)],
+        "hurt": [list(one.key) for one in reach.hurt],
+    }
+    return Planned(f"run:{target.name}", one_line(text, 200), data, tuple(parts), told.asks)
 
 
-def _clear(seen: SeenRun, found: Sequence[Instance]) -> Planned:
-    names = listed(instance.name for instance in found)
-    text = one_line(f"Clear {counted(found, 'failed task instance')} of {seen.target.name}: {names}", 200)
-    data = {**asdict(seen.target), "instances": [asdict(instance) for instance in found]}
-    return Planned(f"run:{seen.target.name}", text, data)
+def _was(one: TaskState) -> str:
+    return "has not run" if one.state == NO_STATE else one.state
 
 
 def _clear_stuck(api: Bounded, seen: SeenRun) -> list[Planned]:
     """What runs now and will have been marked failed by then. What is not failed by then is not cleared."""
     refuse_blocked(api, seen.target.dag_id)
-    found = [Instance.of(row) for row in instance_rows(api, seen.target, ("running",))]
-    names = listed(instance.name for instance in found)
-    text = one_line(f"Clear what is marked failed of {seen.target.name}: {names}", 200)
-    data = {**asdict(seen.target), "instances": [asdict(instance) for instance in found]}
-    return [Planned(f"run:{seen.target.name}", text, data)] if found else []
-
-
-def _chosen(api: Bounded, scene: Scene) -> list[Target]:
-    wanted: models.Rerun = scene.parameters
-    if wanted.logical_date is None:
-        return [seen.target for seen in seen_runs(scene, wanted.seen_by) if seen.is_failed]
-    at = wanted.logical_date.isoformat()
-    refuse_blocked(api, wanted.dag_id)
-    query = {"logical_date_gte": at, "logical_date_lte": at, "limit": 2}
-    rows = api.get(f"{dag_path(wanted.dag_id)}/dagRuns", query)["dag_runs"]
-    found = [row for row in rows if moment(row.get("logical_date")) == wanted.logical_date]
+    found = tuple(one for one in read_states(api, run_of(api, seen.target)) if one.state == "running")
     if not found:
-        raise Refused(f"DAG {wanted.dag_id} has no run of {at}; trigger one for that date instead")
-    return [Target(wanted.dag_id, found[0]["dag_run_id"])]
-
-
-def _is_as_planned(run: Mapping[str, Any], planned: Planned) -> bool:
-    return bool(run["state"] == planned.data["state"] and run.get("end_date") == planned.data["ended_at"])
+        return []
+    cleared = tuple(dry_run(api, seen.target, [Instance.at(one) for one in found]))
+    planned = _as_planned(seen.target, _Reach(found, cleared), Repeated(), "")
+    text = f"Clear what is marked failed of {seen.target.name}: {listed(one.name for one in found)}"
+    return [replace(planned, text=one_line(text, 200))]
 
 
 def _target(planned: Planned) -> Target:
     return Target(planned.data["dag_id"], planned.data["run_id"])
 
 
-def _tries(planned: Planned) -> dict[tuple[str, int], int]:
+def _tries(planned: Planned) -> _Tries:
     return {one.key: one.try_number for one in map(Instance.of, planned.data["instances"])}
+
+
+def _hurt(planned: Planned) -> set[tuple[str, int]]:
+    """A plan of an older version names nothing else."""
+    found = planned.data.get("hurt")
+    return {(task, index) for task, index in found} if found is not None else set(_tries(planned))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from incident_response.clients.airflow_states import dag_path
 from incident_response.domain.errors import AirflowRefused, AirflowUnavailable
 from incident_response.domain.redaction import one_line
 
 from .airflow_bounds import Bounded
-from .airflow_records import dag_path, moment
+from .airflow_records import moment
 
 
 def changed(api: Bounded, run: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 
+from incident_response.clients.airflow_states import judge, read_graph, read_states
 from incident_response.domain.actions import Exhibit, Finding, Scene
 from incident_response.domain.errors import AirflowRefused, AirflowUnavailable
 from incident_response.domain.redaction import one_line
+from incident_response.domain.run_states import TaskState
 from incident_response.domain.times import in_words
 from incident_response.parameters import airflow_steps as models
 from incident_response.parameters.base import Parameters
@@ -19,7 +21,7 @@ from .airflow_bounds import Bounded
 from .airflow_causes import Clue, by_cause, clue
 from .airflow_history import changed
 from .airflow_logs import tail
-from .airflow_reading import FAILED, gone, instance_rows, obstacle
+from .airflow_reading import find_run, gone, obstacle
 from .airflow_records import (
     KEPT,
     MISSING,
@@ -30,6 +32,7 @@ from .airflow_records import (
     listed,
     moment,
     named_runs,
+    named_tasks,
     tells_stuck,
 )
 from .kit import Kit
@@ -56,7 +59,7 @@ class LookAtRuns:
         runs, details, clues = [], [], []
         for target in named[:KEPT]:
             run, dag = _run_and_dag(api, target)
-            seen = _seen(api, target, run, dag)
+            seen = _seen(api, scene, target, run, dag)
             runs.append(seen)
             found = [*_by_state(seen, dag), *self._stuck(scene, seen, run, told_stuck)]
             if run is not None and seen.failed:
@@ -111,6 +114,10 @@ class _Closely:
     def _task(self, target: Target, instance: Instance) -> list[Clue]:
         name = f"{target.dag_id}.{instance.name}"
         file = f"{target.dag_id}.{_UNFIT.sub('_', target.run_id)}.{instance.name}"
+        if not target.is_reachable:
+            why = "no path of Airflow's REST API reaches a run of this id; look into its log folder"
+            self.exhibits.append(Exhibit(f"{file}.log", f"(not available: {why})"))
+            return []
         try:
             tries = self._api.get(f"{instance.path(target)}/tries")["task_instances"][-10:]
             number = max((one["try_number"] for one in tries), default=instance.try_number)
@@ -151,22 +158,51 @@ def read_log(api: Bounded, target: Target, instance: Instance, try_number: int) 
 
 def _run_and_dag(api: Bounded, target: Target) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
     dag = api.find(target.dag_path)
-    return (api.find(target.path) if dag is not None else None), dag
+    return (find_run(api, target) if dag is not None else None), dag
 
 
 def _seen(
-    api: Bounded, target: Target, run: Mapping[str, Any] | None, dag: Mapping[str, Any] | None
+    api: Bounded,
+    scene: Scene,
+    target: Target,
+    run: Mapping[str, Any] | None,
+    dag: Mapping[str, Any] | None,
 ) -> SeenRun:
     if run is None:
         return SeenRun(target, MISSING, gone(target.dag_id, dag))
-    if run["state"] == "success":
-        return SeenRun(target, run["state"])
-    rows = instance_rows(api, target, FAILED)
-    failed = tuple(Instance.of(row) for row in rows[:KEPT])
+    states = read_states(api, run)
+    found = judge(api, run, states)
+    waiting = [one for one in found.cut_off if one.state == "upstream_failed"]
+    failed = (*found.failed, *waiting)
+    cut = [one for one in found.cut_off if one not in waiting]
     # What waits in vain ends later than what failed, and a run that others still work in has not ended.
-    ends = [row.get("end_date") for row in rows if row["state"] == "failed"] or [run.get("end_date")]
-    failed_at = max((end for end in map(moment, ends) if end), default=None)
-    return SeenRun(target, run["state"], obstacle(target.dag_id, dag), failed, len(rows), failed_at)
+    run_ended = moment(run.get("end_date")) if failed or run["state"] == "failed" else None
+    failed_at = max((one.ended_at for one in found.failed if one.ended_at), default=run_ended)
+    return SeenRun(
+        target,
+        run["state"],
+        obstacle(target.dag_id, dag),
+        tuple(Instance.at(one) for one in failed[:KEPT]),
+        len(failed),
+        failed_at,
+        tuple(Instance.at(one) for one in cut[:KEPT]),
+        tuple(_removed(api, scene, target, run, states)),
+    )
+
+
+def _removed(
+    api: Bounded, scene: Scene, target: Target, run: Mapping[str, Any], states: Sequence[TaskState]
+) -> list[str]:
+    """What a signal says has failed, or failed in this run, and its DAG does not have any more."""
+    now = {one.key: one.state for one in states}
+    told = named_tasks(scene.sightings, target)
+    found = [key for key in sorted(told) if now.get(key, "removed") == "removed"]
+    failed = [one.key for one in states if one.state == "failed"]
+    # A run of a bundle with versions runs in its own one, whatever the DAG has become since.
+    if failed and not run.get("bundle_version"):
+        graph = read_graph(api, target.dag_id)
+        found += [key for key in failed if graph.lacks(key[0])]
+    return [TaskState(*key).name for key in found]
 
 
 def _by_state(seen: SeenRun, dag: Mapping[str, Any] | None) -> list[Clue]:
@@ -201,6 +237,10 @@ def _text(runs: Sequence[SeenRun], causes: Mapping[str, str]) -> str:
     if not runs:
         return "No signal of the incident names a DAG run, so there is none to look at"
     failed = sum(seen.failed_total for seen in runs)
+    cut = sum(len(seen.cut_off) for seen in runs)
     tasks = f", {failed} failed task instance{'' if failed == 1 else 's'}" if failed else ""
+    tasks += f", {cut} cut off" if cut else ""
+    removed = [f"{seen.target.dag_id}.{name}" for seen in runs for name in seen.removed]
+    tasks += f"; not in the DAG any more: {listed(removed, 3)}" if removed else ""
     because = ", ".join(causes) or "no known cause"
     return one_line(f"{counted(runs, 'run')}{tasks}: {because}; {_states(runs)}", 200)

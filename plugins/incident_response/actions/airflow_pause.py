@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from incident_response.clients.airflow_states import dag_path
 from incident_response.domain.actions import Done, Planned, Scene
 from incident_response.domain.errors import Refused
 from incident_response.domain.redaction import one_line
@@ -13,7 +14,7 @@ from incident_response.parameters.base import Parameters
 
 from .airflow_bounds import Bounded
 from .airflow_reading import gone
-from .airflow_records import dag_path, did, listed
+from .airflow_records import did, listed
 from .kit import Kit
 
 _MOST_ASKED = 100  # downstream services that are looked up: which of them is a DAG, only Airflow knows

@@ -13,9 +13,9 @@ from incident_response.parameters import airflow_steps as models
 from incident_response.parameters.base import Parameters
 
 from .airflow_bounds import Bounded
-from .airflow_clear import clear_with_downstream
-from .airflow_reading import failed_instances, instance_rows, refuse_blocked, run_of
-from .airflow_records import Instance, Target, did, listed, of_scene, seen_runs
+from .airflow_clearing import clear_with_downstream
+from .airflow_reading import failed_instances, instance_rows, refuse_blocked, refuse_unreachable, run_of
+from .airflow_records import Instance, Target, did, listed, marked, of_scene, seen_runs
 from .kit import Kit
 
 _NOTE = "Quarantined by"
@@ -54,6 +54,7 @@ class Quarantine:
         for seen in seen_runs(scene, wanted.seen_by):
             if any(one.map_index >= 0 for one in seen.failed):
                 refuse_blocked(api, seen.target.dag_id)
+                refuse_unreachable(seen.target)
                 planned += self._of_run(api, wanted, seen.target)
         return planned
 
@@ -70,7 +71,7 @@ class Quarantine:
             api.patch(known.path(target), {"new_state": scene.parameters.state, "note": note})
         _go_on(api, target)
         done = "was set aside already" if happened else f"is marked {scene.parameters.state}"
-        return did(f"{planned.target} {done}; what depends on it goes on")
+        return did(f"{planned.target} {done}; what depends on it goes on", marked(target, known))
 
     def happened(self, scene: Scene, planned: Planned) -> bool | None:
         """By its state, as long as it is the same try."""

@@ -5,37 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from incident_response.clients import airflow_states
+from incident_response.clients.airflow_states import dag_path
 from incident_response.domain.errors import Refused
 
 from .airflow_bounds import Bounded
-from .airflow_records import Instance, Target, dag_path
+from .airflow_records import Instance, Target
 
 FAILED = ("failed", "upstream_failed")
-_PAGE, _MOST = 100, 2_000  # 100: Airflow's own maximum, unless the site raised it
 
 
 def instance_rows(api: Bounded, target: Target, states: Sequence[str] = ()) -> list[Mapping[str, Any]]:
     """The task instances of a run, those in `states` or all. Raises AirflowRefused, also with 404."""
-    rows: list[Mapping[str, Any]] = []
-    query: dict[str, Any] = {"limit": _PAGE, "order_by": "id", **({"state": list(states)} if states else {})}
-    while True:
-        answer = api.get(f"{target.path}/taskInstances", {**query, "offset": len(rows)})
-        rows += answer["task_instances"]
-        if not answer["task_instances"] or len(rows) >= min(answer["total_entries"], _MOST):
-            break
-    # Airflow 3.1 ignores parameters it does not know: rows are checked against what was asked.
-    return [row for row in rows if not states or row["state"] in states]
+    return airflow_states.instance_rows(api, target.dag_id, target.run_id, states)
+
+
+def find_run(api: Bounded, target: Target) -> Mapping[str, Any] | None:
+    """The run, by path or by list; None when there is none any more."""
+    return airflow_states.find_run(api, target.dag_id, target.run_id)
 
 
 def failed_instances(api: Bounded, target: Target) -> list[Instance]:
     """Those that failed, and those that wait for them in vain."""
     return [Instance.of(row) for row in instance_rows(api, target, FAILED)]
-
-
-def instance(api: Bounded, target: Target, known: Instance) -> Mapping[str, Any] | None:
-    """One task instance as it is now; None when it, its run or its DAG is gone."""
-    row: Mapping[str, Any] | None = api.find(known.path(target))
-    return row
 
 
 def gone(dag_id: str, dag: Mapping[str, Any] | None) -> str:
@@ -71,9 +63,18 @@ def refuse_gone(api: Bounded, dag_id: str) -> None:
 
 def run_of(api: Bounded, target: Target) -> Mapping[str, Any]:
     """The run. Raises Refused when it was deleted."""
-    run: Mapping[str, Any] | None = api.find(target.path)
+    run = find_run(api, target)
     if run is None:
         raise Refused(
             f"Run {target.name} does not exist any more: it was deleted; trigger its DAG for that date anew"
         )
     return run
+
+
+def refuse_unreachable(target: Target) -> None:
+    """Raises Refused where only a path would do."""
+    if not target.is_reachable:
+        raise Refused(
+            f"Run {target.name} cannot be reached by any path of Airflow's REST API, because of its id; "
+            "do this one by hand, in Airflow"
+        )

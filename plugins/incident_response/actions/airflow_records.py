@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from incident_response.clients.airflow_states import dag_path, reachable, run_path
 from incident_response.domain.actions import Done, Scene
 from incident_response.domain.errors import Refused
 from incident_response.domain.pipeline_signals import RUN_STUCK
 from incident_response.domain.records import Sighting
 from incident_response.domain.redaction import one_line
+from incident_response.domain.run_states import NO_STATE, TaskState
 from incident_response.domain.times import utc
 
 KEPT = 50  # runs of a finding, and failed task instances of each
@@ -40,7 +42,12 @@ class Target:
     @property
     def path(self) -> str:
         """In the REST API. Run ids hold colons and pluses."""
-        return f"{self.dag_path}/dagRuns/{quote(self.run_id, safe='')}"
+        return run_path(self.dag_id, self.run_id)
+
+    @property
+    def is_reachable(self) -> bool:
+        """False when no path of the REST API reaches it: lists find it, clears take it in the body."""
+        return reachable(self.run_id)
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,12 @@ class Instance:
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Instance:
         """From the REST API, or from JSON of our own."""
-        return cls(row["task_id"], row["map_index"], row["try_number"], str(row["state"]))
+        return cls(row["task_id"], row["map_index"], row["try_number"], row["state"] or NO_STATE)
+
+    @classmethod
+    def at(cls, state: TaskState) -> Instance:
+        """As it was judged."""
+        return cls(state.task_id, state.map_index, state.try_number, state.state)
 
 
 @dataclass(frozen=True)
@@ -85,14 +97,16 @@ class SeenRun:
     target: Target
     state: str  # of the run; MISSING when there is no such DAG or run
     obstacle: str = ""  # why clearing would help nobody: a paused DAG
-    failed: tuple[Instance, ...] = ()  # at most KEPT
+    failed: tuple[Instance, ...] = ()  # failed, or waiting for those in vain; at most KEPT
     failed_total: int = 0
     failed_at: datetime | None = None  # when the latest of them ended, else the run
+    cut_off: tuple[Instance, ...] = ()  # skipped by the failure, or never begun; at most KEPT
+    removed: tuple[str, ...] = ()  # names of what failed and is not in the DAG any more
 
     @property
     def is_failed(self) -> bool:
         """True when there is something to repair, also in a run whose other branches still work."""
-        return self.state == "failed" or bool(self.failed)
+        return self.state == "failed" or bool(self.failed or self.cut_off or self.removed)
 
     def data(self) -> dict[str, Any]:
         """As JSON."""
@@ -103,6 +117,8 @@ class SeenRun:
             "failed": [asdict(instance) for instance in self.failed],
             "failed_total": self.failed_total,
             "failed_at": self.failed_at.isoformat() if self.failed_at else None,
+            "cut_off": [asdict(instance) for instance in self.cut_off],
+            "removed": list(self.removed),
         }
 
     @classmethod
@@ -115,6 +131,8 @@ class SeenRun:
             tuple(Instance.of(row) for row in data["failed"]),
             data["failed_total"],
             moment(data["failed_at"]),
+            tuple(Instance.of(row) for row in data.get("cut_off", ())),
+            tuple(data.get("removed", ())),
         )
 
 
@@ -129,6 +147,14 @@ def named_runs(sightings: Iterable[Sighting]) -> list[Target]:
         if named := [target for target in dict.fromkeys(found) if target.dag_id and target.run_id]:
             return named
     return []
+
+
+def named_tasks(sightings: Iterable[Sighting], target: Target) -> set[tuple[str, int]]:
+    """The task instances of a run that firing signals name, by task and map index."""
+    labels = [one.labels for one in sightings if one.firing and one.labels.get("task_id")]
+    mine = [one for one in labels if (one.get("dag_id"), one.get("run_id")) == (target.dag_id, target.run_id)]
+    indexes = [(one["task_id"], one.get("map_index", "-1")) for one in mine]
+    return {(task, int(index)) for task, index in indexes if index.lstrip("-").isdigit()}
 
 
 def tells_stuck(sighting: Sighting) -> bool:
@@ -146,14 +172,20 @@ def seen_runs(scene: Scene, step: str) -> list[SeenRun]:
     return [SeenRun.of(data) for data in found["runs"]]
 
 
+def marked(target: Target, *instances: Instance) -> dict[str, Any]:
+    """For the data of a Done: what it has set to an end that the proof accepts without a run."""
+    return {"marked": [[*asdict(target).values(), *one.key] for one in instances]}
+
+
+def marked_by(scene: Scene, target: Target) -> set[tuple[str, int]]:
+    """What steps of this attempt have marked in a run, by task and map index."""
+    every = [entry for data in scene.done.values() for entry in data.get("marked", ())]
+    return {(task, index) for dag, run, task, index in every if (dag, run) == (target.dag_id, target.run_id)}
+
+
 def of_scene(scene: Scene) -> str:
     """How a note in Airflow names who changed something."""
     return f"incident response, INC-{scene.incident.number}"
-
-
-def dag_path(dag_id: str) -> str:
-    """A DAG in the REST API."""
-    return f"/dags/{quote(dag_id, safe='')}"
 
 
 def moment(text: str | None) -> datetime | None:

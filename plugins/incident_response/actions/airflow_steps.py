@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from .airflow_checks import RunsEnded, RunsGreen, UpstreamBackoff
-from .airflow_clear import ClearFailed, Rerun
+from .airflow_clear import ClearFailed
 from .airflow_look import LookAtRuns
 from .airflow_pause import Pause, Unpause
 from .airflow_quarantine import Quarantine
+from .airflow_rerun import Rerun
 from .airflow_resources import Resources
 from .airflow_stuck import MarkStuckFailed
 from .airflow_switch import SetSwitch

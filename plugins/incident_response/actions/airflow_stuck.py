@@ -17,7 +17,7 @@ from incident_response.parameters.base import Parameters
 from .airflow_bounds import Bounded
 from .airflow_logs import last_words
 from .airflow_look import read_log
-from .airflow_reading import instance_rows, refuse_gone
+from .airflow_reading import find_run, instance_rows, refuse_gone, refuse_unreachable
 from .airflow_records import Instance, Target, did, moment, of_scene, seen_runs
 from .kit import Kit
 
@@ -47,10 +47,11 @@ class MarkStuckFailed:
         api, wanted = Bounded(self._kit.airflow, scene.seconds), scene.parameters
         planned: list[Planned] = []
         for seen in seen_runs(scene, wanted.seen_by):
-            run = api.find(seen.target.path)
+            run = find_run(api, seen.target)
             if run is None or run["state"] != "running":
                 continue
             refuse_gone(api, seen.target.dag_id)
+            refuse_unreachable(seen.target)
             at_work = self._at_work(api, seen.target)
             if wanted.scope == "tasks":
                 planned += [

@@ -53,7 +53,7 @@ class RunsAgain:
         files = self._broken() if any(name(s) == IMPORT_ERROR for s in seen) else frozenset()
         judge: Mapping[str, Callable[[Sighting, Run], bool]] = {
             TASK_FAILED: self._task_failed,
-            RUN_FAILED: lambda _, run: run.state != "success",
+            RUN_FAILED: lambda _, run: run.state != "success" or not self._listing.health(run).is_well,
             RUN_STUCK: _is_stuck,
         }
         firing, gone = [], []
@@ -71,12 +71,13 @@ class RunsAgain:
         return firing, gone
 
     def _task_failed(self, sighting: Sighting, run: Run) -> bool:
-        """As the scan judges: the run is green, and this task is none of those that failed all the same."""
+        """As the scan judges: the run is green, and so are this task and what its failure cut off."""
         if run.state != "success":
             return True
-        task = (sighting.labels.get("task_id"), sighting.labels.get("map_index", "-1"))
-        failed = self._listing.failed_tasks_of(run.key)
-        return task in {(row.attempt.task_id, str(row.attempt.map_index)) for row in failed}
+        index = sighting.labels.get("map_index", "-1")
+        health = self._listing.health(run)
+        tasks = {(task, str(number)) for task, number in health.here if health.is_repaired((task, number))}
+        return (sighting.labels.get("task_id"), index) not in tasks
 
     def _broken(self) -> frozenset[tuple[str, str]]:
         listed = self._listing.broken_files(_MOST_FILES)

@@ -105,26 +105,24 @@ class FailureScan:
     def _recovered(
         self, before: Collection[Key], since: datetime, memory: Memory, signals: list[Signal]
     ) -> None:
-        """Runs that were reported and are green now: the same logical date succeeded, that is the proof."""
+        """Runs that were reported and are well now: green, and nothing in them failed or was cut off."""
         green = self._listing.green_runs({dag_id for dag_id, _ in before}, since, _MOST_RUNS)
         for run in green.rows:
             known = memory.failed.get(run.key)
             if known is None or run.ended_at is None or known.judged == run.ended_at:
                 continue
-            failed_at, known.judged = known.judged, run.ended_at
+            health = self._listing.health(run)
             proof = f"Run {run.run_id} of {run.dag_id} is green since {run.ended_at:%Y-%m-%d %H:%M:%S} UTC"
-            # A run may be green although a task failed, when its author meant it so: that task stays failed.
-            still = {
-                (row.attempt.task_id, row.attempt.map_index) for row in self._listing.failed_tasks_of(run.key)
-            }
-            for task in [task for task in known.tasks if task not in still]:
+            # A run may be green although a task failed, also when its author meant it so: it stays failed.
+            for task in [task for task in known.tasks if health.is_repaired(task)]:
                 attempt = Attempt(*run.key, *task, known.tasks.pop(task))
                 signals.append(task_recovered(self._source, attempt, run.ended_at, proof))
-            if failed_at:
+            if known.tasks or not health.is_well:
+                continue
+            if failed_at := known.judged:
                 # Also when only a DAG's callback reported the run: what it said must not stay open.
                 signals.append(run_recovered(self._source, *run.key, run.ended_at, failed_at, proof))
-            if not known.tasks:
-                del memory.failed[run.key]
+            del memory.failed[run.key]
 
 
 def _key(attempt: Attempt) -> Key:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
+from incident_response.clients.airflow_states import find_run, judge, read_states
 from incident_response.domain.errors import AirflowRefused
 from incident_response.domain.pipeline_signals import Attempt, DagFacts
 from incident_response.domain.ports import AirflowRest
@@ -46,11 +47,30 @@ class Run:
     started_at: datetime | None
     ended_at: datetime | None
     logical_date: datetime | None
+    row: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)  # as the API tells it
 
     @property
     def key(self) -> tuple[str, str]:
         """Unique in Airflow."""
         return self.dag_id, self.run_id
+
+
+@dataclass(frozen=True)
+class Health:
+    """What a run that is over holds, whatever Airflow calls it; task instances by task and map index."""
+
+    failed: frozenset[tuple[str, int]] = frozenset()
+    cut: bool = False  # what a failure cut off has not run
+    here: frozenset[tuple[str, int]] = frozenset()  # all but those that were removed from the DAG
+
+    @property
+    def is_well(self) -> bool:
+        """True when nothing has to run again."""
+        return not self.failed and not self.cut
+
+    def is_repaired(self, task: tuple[str, int]) -> bool:
+        """True for one that is green now; one that was removed or renamed proves nothing."""
+        return not self.cut and task not in self.failed and task in self.here
 
 
 @dataclass(frozen=True)
@@ -123,8 +143,15 @@ class Listing:
 
     def run(self, key: tuple[str, str]) -> Run | None:
         """One run as it is now; None when it was deleted."""
-        answer = self._found(f"/dags/{quote(key[0], safe='')}/dagRuns/{quote(key[1], safe='')}")
+        answer = find_run(self._api, *key)
         return _run(answer) if answer else None
+
+    def health(self, run: Run) -> Health:
+        """How a run stands, by the one rule for all (domain.run_states)."""
+        states = read_states(self._api, run.row, by_list=True)
+        found = judge(self._api, run.row, states)
+        here = frozenset(one.key for one in states) - {one.key for one in found.removed}
+        return Health(frozenset(one.key for one in found.failed), bool(found.cut_off), here)
 
     def usual_durations(self, dag_id: str) -> Sequence[timedelta]:
         """How long the last successful runs of a DAG took."""
@@ -215,6 +242,7 @@ def _run(row: Mapping[str, Any]) -> Run:
         _time(row["start_date"]),
         _time(row["end_date"]),
         _time(row.get("logical_date")),
+        row,
     )
 
 

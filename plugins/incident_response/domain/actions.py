@@ -61,6 +61,8 @@ class Planned:
     target: str  # `container:keycloak`, `run:dag/run_id`, `backend:4711`: unique within the plan of a step
     text: str  # imperative, exact: `Restart the container keycloak`
     data: Mapping[str, Any] = field(default_factory=dict)  # JSON: all that apply, happened and undo need
+    parts: tuple[str, ...] = ()  # all that it touches, for people, where the text has no room for it
+    asks: str = ""  # why a person has to approve it although the runbook acts by itself; empty: nobody has to
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ class Circumstances:
     lease: Lease | None = None  # of somebody else on the same target
     window: str = ""  # the maintenance window or silence that the service is in
     approved_by: str = ""  # the person who has seen the plan and said yes
+    asks: str = ""  # why what is planned needs that, whatever the runbook's mode; empty: it does not
 
 
 def may_run(
@@ -111,6 +112,8 @@ def _mode(runbook: Runbook, incident: Incident, around: Circumstances) -> Verdic
         )
     if mode is Mode.APPROVE and not around.approved_by:
         return Verdict(False, "approval", f"nobody approved it within {in_words(runbook.approve_within)}")
+    if around.asks and not around.approved_by:
+        return Verdict(False, "approval", f"nobody approved what is planned: {around.asks}")
     return None
 
 

@@ -51,6 +51,7 @@ class Step:
     within: timedelta = timedelta(minutes=1)  # its time; for a check: how long it may take until it is proven
     goes_on: bool = False  # its error does not end the remediation
     undoes: str = ""  # the step whose changes it takes back
+    may_ask: bool = False  # what it plans may need a person's approval, whatever the runbook's mode
 
     def applies(self, causes: Collection[str]) -> bool:
         """Is it wanted, after these causes were found?"""
@@ -128,8 +129,9 @@ class Runbook:
 
     @property
     def asks(self) -> bool:
-        """True when a person has to approve it at some severity."""
-        return Mode.APPROVE in (self.mode, *self.modes.values())
+        """True when a person may have to approve it: at some severity, or because of what it plans."""
+        may_ask = any(step.may_ask for step in self.steps)
+        return may_ask or Mode.APPROVE in (self.mode, *self.modes.values())
 
     def level(self, causes: Collection[str]) -> int:
         """Who is paged when it fails: the highest level that a cause names, else its own."""

@@ -256,7 +256,7 @@ def _steps(content: RunbookFile) -> Iterator[Step]:
         if isinstance(entry, RestoreEntry):
             step = Step(entry.name, phase, changes=True, undoes=entry.undo)
         else:
-            kind = MODELS[entry.action].kind
+            kind, may_ask = MODELS[entry.action].kind, MODELS[entry.action].may_ask
             step = Step(
                 entry.name,
                 phase,
@@ -268,5 +268,6 @@ def _steps(content: RunbookFile) -> Iterator[Step]:
                 unless=entry.unless,
                 within=_PROOF if kind is Kind.CHECKS else Step.within,
                 goes_on=entry.on_error == "continue",
+                may_ask=may_ask,
             )
         yield step if entry.within is None else replace(step, within=entry.within)

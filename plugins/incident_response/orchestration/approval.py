@@ -14,7 +14,7 @@ from incident_response.domain.errors import AirflowRefused, AirflowUnavailable
 from incident_response.domain.runbooks import APPROVE, RemediationState, Runbook
 from incident_response.domain.times import in_words
 from incident_response.service.approvals import NO, YES, approval_path
-from incident_response.service.job import Job
+from incident_response.service.job import Job, asked_by
 
 from . import compat
 from .steps import RunbookOperator
@@ -101,7 +101,11 @@ def plan_text(job: Job) -> str:
     """The plan as Markdown: exactly what will be done."""
     lines = [f"**{job.runbook.title}** for {job.incident.key} on {job.remediation.target}", ""]
     for step, entries in job.plan.items():
-        lines += [f"- `{step}`: {entry['text']}" for entry in entries]
+        for entry in entries:
+            lines.append(f"- `{step}`: {entry['text']}")
+            lines += [f"    - {part}" for part in entry.get("parts", ())]
+    if why := asked_by(job.plan):
+        lines += ["", f"It asks because {why}."]
     if len([s for s in job.rungs if job.plan.get(s.name)]) > 1:
         lines += ["", "One attempt after the other: a later one only when the one before proved nothing."]
     return "\n".join(lines)

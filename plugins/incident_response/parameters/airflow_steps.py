@@ -18,9 +18,10 @@ _SEEN_BY = "Name of the earlier step with airflow.look_at_runs whose runs are me
 class LookAtRuns(Parameters):
     """Looks at the DAG runs that the incident's signals name: why did they fail (procedures §5.2, 1 and 2)?
 
-    Reads state, failed task instances with their tries, the last lines of their logs, and what has changed
-    since the last good run of the same DAG. Causes: out_of_memory, upstream_throttled, upstream_unavailable,
-    code, configuration, database, zombie, stuck, many_dags, dag_paused, dag_missing, run_missing, repaired.
+    Reads state, failed task instances (also those of runs that Airflow calls a success) with their tries, the
+    last lines of their logs, and what has changed since the last good run of the same DAG. Causes:
+    out_of_memory, upstream_throttled, upstream_unavailable, code, configuration, database, zombie, stuck,
+    many_dags, dag_paused, dag_missing, run_missing, repaired.
     """
 
     action: ClassVar[str] = "airflow.look_at_runs"
@@ -59,20 +60,24 @@ class Resources(Parameters):
 
 
 class ClearFailed(Parameters):
-    """Clears exactly the failed task instances of the runs that were seen (procedures §5.2, 4).
+    """Clears what failed in the runs that were seen, what it needs and what it feeds (procedures §5.2, 4).
 
-    Airflow's dry run gives the list that is approved; what has succeeded is left alone.
+    The failed task instances and what the failure cut off, with their setups and teardowns and everything
+    downstream, as Airflow's own dry run lists them: exactly these are approved and cleared. Skips that a
+    branch chose stay. A follower that had succeeded and acts on others (mail, chat, a trigger, an asset that
+    wakes consumers, the tag `not-repeatable`) makes it ask for approval, whatever the runbook's mode.
     """
 
     action: ClassVar[str] = "airflow.clear_failed"
     kind: ClassVar[Kind] = Kind.CHANGES
+    may_ask: ClassVar[bool] = True
 
     seen_by: str = Field("diagnose", description=_SEEN_BY)
     most: int = Field(
         200,
         ge=1,
         le=2_000,
-        description="A run with more failed task instances is refused: a person has to look.",
+        description="A run with more task instances to clear is refused: a person has to look.",
     )
     stuck: bool = Field(
         False,
@@ -84,11 +89,13 @@ class ClearFailed(Parameters):
 class Rerun(Parameters):
     """Runs whole DAG runs again, with their successful tasks, too (procedures §5.2, 4).
 
-    Those that a step saw failed; or the run of one DAG and logical date, whatever became of it.
+    Those that a step saw failed; or the run of one DAG and logical date, whatever became of it. What had
+    succeeded and acts on others makes it ask for approval, as airflow.clear_failed does.
     """
 
     action: ClassVar[str] = "airflow.rerun"
     kind: ClassVar[Kind] = Kind.CHANGES
+    may_ask: ClassVar[bool] = True
 
     seen_by: str = Field("diagnose", description=_SEEN_BY)
     dag_id: str = Field(
@@ -240,7 +247,12 @@ class RunsEnded(Parameters):
 
 
 class RunsGreen(Parameters):
-    """Proven when every run that was seen is green: the very same runs and dates (procedures §3.3)."""
+    """Proven when the very same runs are well, whatever Airflow calls them (procedures §3.3).
+
+    Every task instance that had failed is green and ran again, and nothing that the failure cut off is
+    skipped or upstream_failed still; skips that a branch chose stay. What was removed from the DAG proves
+    nothing. A run that waits behind others waits, and the text says for what.
+    """
 
     action: ClassVar[str] = "airflow.runs_green"
     kind: ClassVar[Kind] = Kind.CHECKS

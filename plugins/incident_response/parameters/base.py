@@ -19,6 +19,7 @@ class Parameters(BaseModel):
 
     action: ClassVar[str]  # `docker.restart`
     kind: ClassVar[Kind]
+    may_ask: ClassVar[bool] = False  # its plan may need a person's approval, whatever the runbook's mode
 
     @property
     def connections(self) -> tuple[str, ...]:

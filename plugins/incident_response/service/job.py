@@ -74,12 +74,20 @@ class Job:
     @property
     def asks(self) -> bool:
         """True when a person has to approve the plan."""
-        return self.runbook.mode_for(self.incident.severity) is Mode.APPROVE and self.targets > 0
+        if self.runbook.mode_for(self.incident.severity) is Mode.DRY_RUN or not self.targets:
+            return False
+        return self.runbook.mode_for(self.incident.severity) is Mode.APPROVE or bool(asked_by(self.plan))
 
     def result(self, step: str) -> StepResult | None:
         """What became of a step that has ended."""
         found = self.results.get(step)
         return found if found is not None and found.ended_at is not None else None
+
+
+def asked_by(plan: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Why a plan needs a person's approval, whatever the runbook's mode; empty: it does not."""
+    reasons = (str(entry.get("asks") or "") for entries in plan.values() for entry in entries)
+    return "; ".join(dict.fromkeys(reason for reason in reasons if reason))
 
 
 def is_done(result: StepResult) -> bool:

@@ -12,7 +12,7 @@ from incident_response.domain.errors import Refused
 from incident_response.domain.runbooks import APPROVE, Phase, RemediationState, StepResult, StepState
 from incident_response.domain.timeline import EventKind, TimelineEvent
 
-from .job import MOST_TEXTS, PLAN, Job
+from .job import MOST_TEXTS, PLAN, Job, asked_by
 from .steps import Steps
 
 
@@ -34,6 +34,7 @@ class Planning(Steps):
             except Refused as error:
                 refused[step.name] = str(error)
         lines = [f"{step}: {entry['text']}" for step, entries in plans.items() for entry in entries]
+        lines += [f"a person has to approve it: {why}"] if (why := asked_by(plans)) else []
         lines += [f"{step} is refused: {why}" for step, why in refused.items()]
         if not fitting and steps:
             found = ", ".join(job.causes) or "nothing"
@@ -77,4 +78,9 @@ class Planning(Steps):
 
 def as_data(plan: Sequence[Planned]) -> list[dict[str, Any]]:
     """As it is written down, and as a person approves it."""
-    return [{"target": one.target, "text": one.text, "data": dict(one.data)} for one in plan]
+    return [
+        {"target": one.target, "text": one.text, "data": dict(one.data)}
+        | ({"parts": list(one.parts)} if one.parts else {})
+        | ({"asks": one.asks} if one.asks else {})
+        for one in plan
+    ]

@@ -33,6 +33,7 @@ from incident_response.domain.silences import muted
 from incident_response.domain.timeline import EventKind, TimelineEvent
 from incident_response.domain.transactions import Transaction
 
+from .job import PLAN, asked_by
 from .lifecycle import change
 from .muting import Muting
 from .policy_book import PolicyBook
@@ -310,6 +311,7 @@ class Remediations:
             None,
         )
         approved = approval is not None and approval.data.get("approved") is True
+        planned = [s for s in tx.steps(incident.number) if (s.attempt, s.step) == (remediation.attempt, PLAN)]
         return Circumstances(
             targets=targets,
             history=[one for one in past if (one.incident, one.attempt) != me],
@@ -319,6 +321,7 @@ class Remediations:
             lease=lease,
             window=mute.name if mute else "",
             approved_by=str(approval.data.get("by", "")) if approval is not None and approved else "",
+            asks=asked_by(planned[0].data.get("steps", {})) if planned else "",
         )
 
     def _end(

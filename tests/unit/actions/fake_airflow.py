@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,10 +16,17 @@ class FakeAirflow:
         self.dags: dict[str, dict[str, Any]] = {}
         self.runs: dict[tuple[str, str], dict[str, Any]] = {}
         self.instances: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        self.edges: list[tuple[str, str]] = []  # from task to task, in every DAG
+        self.removed: set[str] = set()  # tasks that are in no DAG any more
+        self.most_active = 16
         self.logs: dict[str, list[Any]] = {}
         self.variables: dict[str, str] = {}
         # answers by the first part of the path
-        self.other: dict[str, Any] = {"eventLogs": {"event_logs": []}, "version": {}}
+        self.other: dict[str, Any] = {
+            "eventLogs": {"event_logs": []},
+            "version": {},
+            "assets": {"assets": []},
+        }
         self.calls: list[Mapping[str, Any]] = []
         self.break_after: str = ""  # the answer to a request whose path ends so is lost, its effect is not
 
@@ -32,7 +39,8 @@ class FakeAirflow:
             "dag_versions": [{"version_number": 3}], "bundle_version": "abc", "logical_date": None,
         }  # fmt: skip
         self.instances[dag_id, run_id] = [
-            {"task_id": name.split("__")[0], "map_index": int([*name.split("__"), "-1"][1]),
+            {"dag_id": dag_id, "dag_run_id": run_id,
+             "task_id": name.split("__")[0], "map_index": int([*name.split("__"), "-1"][1]),
              "state": state, "try_number": 1, "start_date": "2026-03-02T02:00:00Z",
              "end_date": "2026-03-02T02:00:20Z"}
             for name, state in tasks.items()
@@ -50,8 +58,13 @@ class FakeAirflow:
             raise AirflowRefused("Dag was not found", status=404)
         if len(parts) == 2:
             return self.dags[parts[1]]
+        if parts[2] == "tasks":
+            return {"tasks": list(self.tasks(parts[1]))}
+        if parts[2] == "details":
+            return {**self.dags[parts[1]], "max_active_runs": self.most_active}
         if len(parts) == 3:
-            return {"dag_runs": self._runs_of(parts[1], params)}
+            found = self._runs_of(parts[1], params)
+            return {"dag_runs": found[: params["limit"]], "total_entries": len(found)}
         key = (parts[1], parts[3])
         if key not in self.runs:
             raise AirflowRefused("DagRun was not found", status=404)
@@ -64,6 +77,8 @@ class FakeAirflow:
                 "task_instances": found[params["offset"] :][: params["limit"]],
                 "total_entries": len(found),
             }
+        if parts[-1] == "xcomEntries":
+            return {"xcom_entries": []}
         if parts[-1] == "tries":
             return {"task_instances": [{"try_number": 1, "state": "failed"}]}
         if parts[6:7] != ["logs"]:
@@ -82,9 +97,10 @@ class FakeAirflow:
         key = (dag_id, json["dag_run_id"])
         if key not in self.runs:
             raise AirflowRefused("DagRun was not found", status=404)
-        wanted = [
+        named = [
             tuple(one) if isinstance(one, (list, tuple)) else (one, -1) for one in json.get("task_ids", ())
         ]
+        wanted = self._with_downstream(dag_id, named) if json.get("include_downstream") else named
         chosen = [
             ti for ti in self.instances[key]
             if (not json["only_failed"] or ti["state"] in ("failed", "upstream_failed"))
@@ -98,6 +114,22 @@ class FakeAirflow:
             self.runs[key]["state"] = "queued"
             return self._lost(path, answer)
         return answer
+
+    def tasks(self, dag_id: str) -> Iterator[dict[str, Any]]:
+        """The graph: `edges` of the DAG, and all tasks that its runs hold."""
+        names = {ti["task_id"] for (dag, _), tis in self.instances.items() if dag == dag_id for ti in tis}
+        for name in sorted(names - self.removed):
+            below = [after for before, after in self.edges if before == name]
+            yield {"task_id": name, "trigger_rule": "all_success", "downstream_task_ids": below}
+
+    def _with_downstream(self, dag_id: str, named: list[tuple[str, int]]) -> list[tuple[str, int]]:
+        found, waiting = list(named), [task for task, _ in named]
+        while waiting:
+            name = waiting.pop()
+            below = [after for before, after in self.edges if before == name and (after, -1) not in found]
+            found += [(after, -1) for after in below]
+            waiting += below
+        return found
 
     def patch(self, path: str, json: Mapping[str, Any]) -> Any:
         """PATCH: a DAG, a run, a task instance, a variable."""
@@ -141,7 +173,7 @@ class FakeAirflow:
             if run["state"] in params.get("state", [run["state"]])
             and run["run_after"] <= params.get("run_after_lte", run["run_after"])
         ]  # fmt: skip
-        return sorted(found, key=lambda run: str(run["run_after"]), reverse=True)[: params["limit"]]
+        return sorted(found, key=lambda run: str(run["run_after"]), reverse=True)
 
     def _lost(self, path: str, answer: Any) -> Any:
         if self.break_after and path.endswith(self.break_after):

@@ -143,10 +143,12 @@ class TestLook:
 class TestClear:
     def test_what_waits_in_vain_by_now_is_cleared_with_it(self, airflow: FakeAirflow) -> None:
         """The scheduler marked it after the plan; it would fail the run again."""
-        airflow.instance("load", RUN, "after")["state"] = None
+        airflow.edges = [("load", "after")]
+        airflow.runs["load", RUN]["state"] = "running"
+        airflow.instance("load", RUN, "after").update(state=None, try_number=0)
         clear = step(airflow, "airflow.clear_failed")
         [planned] = clear.plan()
-        assert [one["task_id"] for one in planned.data["instances"]] == ["load"]
+        assert [one["task_id"] for one in planned.data["instances"]] == ["load", "after"]
         airflow.instance("load", RUN, "after")["state"] = "upstream_failed"
 
         clear.apply(planned)
@@ -511,6 +513,9 @@ class TestChecks:
         check = step(airflow, "airflow.runs_green", failed(), failed("other"))
         for dag_id, state in zip(("load", "other"), states, strict=True):
             airflow.runs[dag_id, RUN]["state"] = state
+            for one in airflow.instances[dag_id, RUN]:
+                again = 1 if one["state"] != "success" else 0
+                one.update(state=None if state == "queued" else state, try_number=1 + again)
             if state is None:
                 del airflow.runs[dag_id, RUN]
 

@@ -325,7 +325,9 @@ class TestAirflow:
         assert room.still(seen) == ([], [])
 
     def test_a_run_is_over_when_it_is_green_whoever_reported_it(self) -> None:
-        """One that runs again is not green yet; one that was deleted was never repaired."""
+        """One that runs again is not green yet; one that was deleted was never repaired; one that hides a
+        failed task never was either.
+        """
         airflow = FakeAirflow()
         room = Room(airflow=airflow)
         run = {"component": "airflow", "dag_id": "load", "run_id": "r1"}
@@ -333,10 +335,13 @@ class TestAirflow:
         whole = sighting("airflow_runs", alertname="AirflowDAGRunFailed", **run)
         for state, fires in (("failed", True), ("running", True), ("success", False)):
             airflow.run("load", "r1", state, T0, T0)
+            airflow.task("load", "r1", "t", state, T0, try_number=2)
             names = ["AirflowTaskFailed", "AirflowDAGRunFailed"]
             assert room.still(task, whole) == (names if fires else [], [])
         airflow.task("load", "r1", "t", "failed", T0)
-        assert room.still(task, whole) == (["AirflowTaskFailed"], [])
+        assert room.still(task, whole) == (["AirflowTaskFailed", "AirflowDAGRunFailed"], [])
+        airflow.task("load", "r1", "t", "removed", T0)
+        assert room.still(task) == (["AirflowTaskFailed"], [])
         airflow.runs.clear()
         assert room.still(whole) == ([], ["AirflowDAGRunFailed"])
 

@@ -149,7 +149,7 @@ def test_a_broken_runbook_is_disabled_and_hurts_nothing_else(library: Library) -
     other = library.folder / "runbooks" / "second.yaml"
     other.write_text(good.read_text().replace("name: dag-failure-recovery", "name: second"))
     assert {"dag-failure-recovery", "second"} <= set(library.runbooks())
-    edit(library, "runbooks/second.yaml", "version: 2", "version: none")
+    edit(library, "runbooks/second.yaml", "version: 3", "version: none")
     assert "second" not in library.runbooks()
     assert "dag-failure-recovery" in library.runbooks()
     assert library.current().level(1).name == "Operations"
