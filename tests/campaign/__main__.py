@@ -87,9 +87,9 @@ def _outcomes(pool: ProcessPoolExecutor, seed: int, count: int) -> Iterable[Outc
 
 def _told(outcome: Outcome) -> list[str]:
     told = ["with failures"] if outcome.hurt else []
-    if outcome.story.proven:
-        return [*told, "proven"]
-    return [*told, "asked" if outcome.story.asked else "not proven"]
+    told += ["for a person to approve"] if outcome.story.asked else []
+    told += ["refused"] if outcome.story.refused else []
+    return [*told, "proven" if outcome.story.proven else "not proven"]
 
 
 def _report(seed: int, number: int, outcome: Outcome, *, shrink: bool) -> None:

@@ -81,6 +81,11 @@ def _between(dice: Random, tasks: list[Task]) -> list[Task]:
             setups=(setup,),
             fails_run=dice.random() < 0.25,
         )
+        # A branch that did not follow its own teardown would skip it.
+        tasks = [
+            replace(one, follow=(*one.follow, teardown)) if one.name in inside and one.follow else one
+            for one in tasks
+        ]
         tasks = [Task(setup, kind="setup"), *tasks, end]
     return tasks
 
@@ -113,5 +118,7 @@ def _failing(dice: Random, tasks: list[Task], times_out: bool) -> list[Task]:
             one = replace(one, fails=dict.fromkeys(sorted(indexes), tries))
         elif dice.random() < 0.06 and one.kind == "work":
             one = replace(one, skips=(dice.choice(one.indexes),))
+        if dice.random() < 0.03 and one.kind == "work":
+            one = replace(one, acts=True)
         result.append(one)
     return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 from .pipeline import Pipeline
 from .repairing import ATTEMPTS, Place, Story
@@ -12,6 +13,20 @@ from .scheduler import Run, Start
 
 _ORDERS = 8
 _EARLY = ("one_success", "one_failed", "one_done", "always", "all_skipped", "none_skipped", "all_failed")
+
+
+class _Patient(Random):
+    """The order in which tasks that would run early come last, so that a branch can still skip them."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        super().__init__(0)
+        self._early = {one.name for one in pipeline.tasks if one.rule in _EARLY}
+
+    def random(self) -> float:
+        return 1.0  # what works ends before anything else begins
+
+    def choice(self, seq: Any) -> Any:
+        return min(seq, key=lambda one: one.task_id in self._early)
 
 
 def without_failures(pipeline: Pipeline) -> Pipeline:
@@ -23,7 +38,8 @@ def without_failures(pipeline: Pipeline) -> Pipeline:
 def wanted(run: Run, orders: int = 1) -> Mapping[Place, str | None]:
     """The states of the run, had nothing failed; without those that depend on what ends first."""
     pipeline = without_failures(run.pipeline)
-    found = [Run(pipeline, Random(order), run.dag).execute().states() for order in range(orders)]
+    dice = [Random(0)] if orders == 1 else [_Patient(run.pipeline), *map(Random, range(orders))]
+    found = [Run(pipeline, each, run.dag).execute().states() for each in dice]
     sure = set(found[0].items()).intersection(*(one.items() for one in found[1:]))
     return dict(sure)
 
@@ -37,7 +53,7 @@ def faults(
         found = [*_proof(run, story, ideal, before), *_plans(run, story, cleared)]
         if story.proven:
             found += [*_order(run), *_between(run)]
-        elif could_succeed(run.pipeline, ideal, before) and not story.asked:
+        elif could_succeed(run.pipeline, ideal, before) and not story.refused:
             found.append(f"not proven, though all that failed would succeed: {story.attempts[-1].text}")
         if not found:
             break
@@ -59,6 +75,8 @@ def could_succeed(
 def _needed(pipeline: Pipeline) -> int:
     """Attempts, at most: what fails behind a failure fails one attempt later."""
     failing = {one.name: int(bool(one.fails or one.hangs)) for one in pipeline.tasks}
+    # Airflow gives up a mapped task whose rule lets it begin before there is a list.
+    failing |= {one.name: failing[one.name] + 1 for one in pipeline.tasks if one.over and one.rule in _EARLY}
     if pipeline.fail_fast or pipeline.times_out:
         return sum(failing.values())
 
@@ -90,26 +108,30 @@ def _proof(
 
 
 def _plans(run: Run, story: Story, cleared: list[set[Place]]) -> Iterator[str]:
-    planned: set[Place] = set()
-    for attempt in story.attempts:
-        planned |= attempt.planned
-    for taken in cleared:
-        if beyond := taken - planned:
-            yield f"cleared without standing in a plan: {sorted(beyond)}"
-    succeeded = {s.place for s in run.starts if s.round == 0 and s.states == ["success"]}
-    again = {start.place for start in run.starts if start.round > 0}
-    if beyond := (succeeded & again) - planned:
-        yield f"ran again after it had succeeded, without standing in a plan: {sorted(beyond)}"
+    """Only what stands in its plan is cleared, or runs again after it had succeeded; a person sees what acts."""
+    acting = {one.name for one in run.pipeline.tasks if one.acts}
+    plans = [attempt for attempt in story.attempts if attempt.planned]
+    for number, (attempt, taken) in enumerate(zip(plans, cleared, strict=True), start=1):
+        if beyond := taken - attempt.planned:
+            yield f"cleared without standing in the plan: {sorted(beyond)}"
+        earlier = {one.place: one for one in run.starts if one.round < number}
+        succeeded = {place for place, one in earlier.items() if one.states == ["success"]}
+        again = {one.place for one in run.starts if one.round == number}
+        if beyond := (succeeded & again) - attempt.planned:
+            yield f"ran again after it had succeeded, without standing in the plan: {sorted(beyond)}"
+        repeated = {place for place in earlier if place[0] in acting} & taken
+        if repeated and not attempt.asks:
+            yield f"acts on others and is repeated, though nobody was asked: {sorted(repeated)}"
 
 
 def _order(run: Run) -> Iterator[str]:
     """What is behind a task has run on what that task made in the end."""
-    last = _last(run)
+    last, states = _last(run), run.states()
     for one in run.pipeline.tasks:
         if one.rule in _EARLY or one.kind in ("setup", "teardown"):
             continue
         for index in one.indexes:
-            mine = last.get((one.name, index))
+            mine = last.get((one.name, index)) if states.get((one.name, index)) == "success" else None
             for name in one.upstream:
                 above = run.pipeline.task(name)
                 if above.kind == "setup":  # is repeated for whatever it serves that runs again

@@ -47,6 +47,7 @@ class Task:
     ignores_rules: bool = True  # a short circuit skips whatever is behind it
     fails: Mapping[int, int] = field(default_factory=dict)  # map index -> so many first tries fail
     skips: tuple[int, ...] = ()  # these map indexes skip themselves
+    acts: bool = False  # on others: nobody can take back what it does
     hangs: int = 0  # so many first tries last until the run's time is over
 
     @property
@@ -92,6 +93,7 @@ def build(pipeline: Pipeline) -> DAG:
         pipeline.name,
         schedule=None,
         default_args={"retries": 0},
+        tags=[f"not-repeatable:{one.name}" for one in pipeline.tasks if one.acts],
         fail_fast=pipeline.fail_fast,
         dagrun_timeout=TIMEOUT if pipeline.times_out else None,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -40,8 +40,13 @@ class Story:
 
     @property
     def asked(self) -> str:
-        """Why a person was asked; "" when nobody was."""
-        return next((one.asks or one.refused for one in self.attempts if one.asks or one.refused), "")
+        """Why a person had to approve; "" when nobody had to."""
+        return next((one.asks for one in self.attempts if one.asks), "")
+
+    @property
+    def refused(self) -> str:
+        """Why nothing was done; "" when something was."""
+        return next((one.refused for one in self.attempts if one.refused), "")
 
 
 def repair(
@@ -64,28 +69,28 @@ def repair(
         clear = Step(kit, "airflow.clear_failed", [signal], stuck=True).after(diagnose=found)
         try:
             planned = clear.plan()
-            for one in planned:
-                clear.apply(one)
+            done = {one.target: {"text": clear.apply(one).text} for one in planned}
         except Refused as refused:
             story.attempts.append(Attempt(refused=str(refused)))
             return story
         if planned:
             execute()
-        proof = Step(acting.kit(api, now=now()), "airflow.runs_green", [signal]).after(diagnose=found)
-        shown = proof.look(**about)
+        plan = [{"target": one.target, "text": one.text, "data": one.data} for one in planned]
+        proof = Step(acting.kit(api, now=now()), "airflow.runs_green", [signal])
+        shown = proof.after(diagnose=found, clear={"plan": plan, "done": done}).look(**about)
         story.attempts.append(Attempt(places(planned), shown.text, shown.proven, asks=asking(planned)))
         if shown.proven:
             break
     return story
 
 
-def places(planned: list[Planned]) -> frozenset[Place]:
+def places(planned: Sequence[Planned]) -> frozenset[Place]:
     """The task instances of a plan."""
     return frozenset(
         (row["task_id"], row["map_index"]) for one in planned for row in one.data.get("instances", ())
     )
 
 
-def asking(planned: list[Planned]) -> str:
+def asking(planned: Sequence[Planned]) -> str:
     """Why one of them needs a person's approval."""
-    return next((str(why) for one in planned if (why := getattr(one, "asks", ""))), "")
+    return next((one.asks for one in planned if one.asks), "")

@@ -40,8 +40,11 @@ class ModelAirflow:
                 return {"event_logs": rows, "total_entries": len(rows)}
             case ["backfills"]:
                 return {"backfills": [], "total_entries": 0}
-            case ["dags", self.run.dag_id]:
-                return {"dag_id": self.run.dag_id, "is_paused": False, "is_stale": False, "tags": []}
+            case ["dags", self.run.dag_id] | ["dags", self.run.dag_id, "details"]:
+                tags = [{"name": tag} for tag in sorted(self.run.dag.tags)]
+                return {"dag_id": self.run.dag_id, "is_paused": False, "is_stale": False, "tags": tags}
+            case ["assets"]:
+                return {"assets": [], "total_entries": 0}
             case ["dags", self.run.dag_id, "tasks"]:
                 return {"tasks": [self._task(task) for task in self.run.dag.tasks]}
             case ["dags", self.run.dag_id, "dagRuns"]:
