@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from random import Random
 
+from .dice import Dice
 from .drawing import draw
 from .judge import faults
 from .pipeline import Pipeline
@@ -32,7 +32,7 @@ class Outcome:
         return any(state in ("failed", "upstream_failed") for state in self.before.values())
 
 
-def attempt(pipeline: Pipeline, dice: Random) -> Outcome:
+def attempt(pipeline: Pipeline, dice: Dice) -> Outcome:
     """In memory."""
     run = Run(pipeline, dice).execute()
     before, run_before = run.states(), run.state
@@ -56,4 +56,4 @@ def attempt(pipeline: Pipeline, dice: Random) -> Outcome:
 
 def numbered(seed: int, number: int) -> Outcome:
     """The pipeline of this number, and the same dice each time."""
-    return attempt(draw(seed, number), Random(f"{seed}/{number}/order"))
+    return attempt(draw(seed, number), Dice(f"{seed}/{number}/order"))

@@ -8,8 +8,8 @@ from random import Random
 from .pipeline import FOR_EVER, Pipeline, Task
 
 _RULES = (
-    "all_done", "all_done", "none_failed", "none_failed_min_one_success", "one_success", "one_failed", "one_done",
-    "all_failed", "all_skipped", "none_skipped", "all_done_min_one_success", "always",
+    "all_done", "all_done", "none_failed", "none_failed_min_one_success", "one_success", "one_failed",
+    "one_done", "all_failed", "all_skipped", "none_skipped", "all_done_min_one_success", "always",
 )  # fmt: skip
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from random import Random
 from typing import Any
 
+from .dice import Dice
 from .pipeline import Pipeline
 from .repairing import ATTEMPTS, Place, Story
 from .scheduler import Run, Start
@@ -15,15 +15,15 @@ _ORDERS = 8
 _EARLY = ("one_success", "one_failed", "one_done", "always", "all_skipped", "none_skipped", "all_failed")
 
 
-class _Patient(Random):
+class _Patient(Dice):
     """The order in which tasks that would run early come last, so that a branch can still skip them."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         super().__init__(0)
         self._early = {one.name for one in pipeline.tasks if one.rule in _EARLY}
 
-    def random(self) -> float:
-        return 1.0  # what works ends before anything else begins
+    def begins(self) -> bool:
+        return False
 
     def choice(self, seq: Any) -> Any:
         return min(seq, key=lambda one: one.task_id in self._early)
@@ -38,7 +38,7 @@ def without_failures(pipeline: Pipeline) -> Pipeline:
 def wanted(run: Run, orders: int = 1) -> Mapping[Place, str | None]:
     """The states of the run, had nothing failed; without those that depend on what ends first."""
     pipeline = without_failures(run.pipeline)
-    dice = [Random(0)] if orders == 1 else [_Patient(run.pipeline), *map(Random, range(orders))]
+    dice = [Dice(0)] if orders == 1 else [_Patient(run.pipeline), *map(Dice, range(orders))]
     found = [Run(pipeline, each, run.dag).execute().states() for each in dice]
     sure = set(found[0].items()).intersection(*(one.items() for one in found[1:]))
     return dict(sure)
@@ -108,7 +108,7 @@ def _proof(
 
 
 def _plans(run: Run, story: Story, cleared: list[set[Place]]) -> Iterator[str]:
-    """Only what stands in its plan is cleared, or runs again after it had succeeded; a person sees what acts."""
+    """Only what stands in its plan is cleared, or runs again after a success; a person sees what acts."""
     acting = {one.name for one in run.pipeline.tasks if one.acts}
     plans = [attempt for attempt in story.attempts if attempt.planned]
     for number, (attempt, taken) in enumerate(zip(plans, cleared, strict=True), start=1):

@@ -18,6 +18,7 @@ from tests.support.waiting import wait_for
 
 from . import pipeline as source
 from .campaign import attempt
+from .dice import Dice
 from .drawing import draw
 from .pipeline import Pipeline
 from .repairing import Place, repair
@@ -44,7 +45,7 @@ def expected(pipeline: Pipeline) -> Ending | None:
     """By the model; None when it depends on what ends first, which nobody can know of a real machine."""
     found: list[Ending] = []
     for order in range(_ORDERS):
-        done = attempt(pipeline, Random(f"{pipeline.name}/{order}"))
+        done = attempt(pipeline, Dice(f"{pipeline.name}/{order}"))
         one = Ending(done.run_before, done.before, done.run_after, done.after, done.story.proven)
         if found and one != found[0]:
             return None

@@ -126,7 +126,7 @@ class ModelAirflow:
         return {
             "dag_id": self.run.dag_id, "dag_run_id": self.run.run_id, "state": self.run.state,
             "logical_date": None, "run_after": _text(0), "queued_at": _text(0), "run_type": "manual",
-            "start_date": _text(self.run.started), "end_date": _text(self.run.ended), "conf": {}, "note": None,
+            "start_date": _text(self.run.started), "end_date": _text(self.run.ended), "conf": {},
             "dag_versions": [{"version_number": 1}], "bundle_version": None, "triggered_by": "rest_api",
         }  # fmt: skip
 
@@ -138,7 +138,7 @@ class ModelAirflow:
             "map_index": one.map_index, "state": one.state, "try_number": one.try_number,
             "max_tries": one.try_number, "start_date": _text(one.started), "end_date": _text(one.ended),
             "operator": operator, "operator_name": operator, "note": None, "logical_date": None,
-            "run_after": _text(0), "trigger": None, "pool": "default_pool", "hostname": "here", "duration": None,
+            "run_after": _text(0), "trigger": None, "pool": "default_pool", "hostname": "here",
         }  # fmt: skip
 
     def _task(self, task: Any) -> dict[str, Any]:

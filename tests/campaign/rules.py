@@ -27,8 +27,8 @@ except ImportError:  # 3.1
 
 _DEPS = (TriggerRuleDep(), NotPreviouslySkippedDep(), MappedTaskUpstreamDep())
 
-# 3.1 skips what a branch does not follow even when it works already, and its timeout leaves untouched what had
-# no state yet (NULL is in no SQL list).
+# 3.1 skips what a branch does not follow even when it works already, and its timeout leaves untouched what
+# had no state yet (NULL is in no SQL list).
 SKIPS_WORKING = "state.not_in" not in inspect.getsource(execution_api.ti_skip_downstream)
 TIMEOUT_FORGETS = "state.is_(None)" not in inspect.getsource(
     scheduler_job_runner.SchedulerJobRunner._schedule_dag_run

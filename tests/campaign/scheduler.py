@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from random import Random
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +13,7 @@ from airflow.utils.state import State
 
 from . import rules
 from .database import Database
+from .dice import Dice
 from .instance import Instance
 from .pipeline import Pipeline
 
@@ -34,7 +34,7 @@ class Start:
 class Run:
     """`dice` decide what starts and ends first, as the load of a machine does."""
 
-    def __init__(self, pipeline: Pipeline, dice: Random, dag: Any = None, run_id: str = "manual__1") -> None:
+    def __init__(self, pipeline: Pipeline, dice: Dice, dag: Any = None, run_id: str = "manual__1") -> None:
         self.pipeline, self.run_id, self._dice = pipeline, run_id, dice
         self.dag = dag or rules.scheduled(pipeline)
         self.state, self.round = "queued", 0
@@ -82,7 +82,7 @@ class Run:
             waiting = [one for one in self.task_instances if one.state == "scheduled"]
             working = [one for one in self.task_instances if one.state == "running"]
             ending = [one for one in working if one.try_number > self._script(one).hangs]
-            if waiting and len(working) < _WORKERS and (not ending or self._dice.random() < 0.6):
+            if waiting and len(working) < _WORKERS and (not ending or self._dice.begins()):
                 self._start(self._dice.choice(waiting))
             elif ending:
                 self._end(self._dice.choice(ending))

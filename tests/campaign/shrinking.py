@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from random import Random
 
 from .campaign import attempt
+from .dice import Dice
 from .pipeline import Pipeline, Task
 
 _NAMES = re.compile(r"\(.*?\)|\[.*?\]|\b[a-z]+\d\b|\bafter\b|: .*")
@@ -31,8 +31,8 @@ def kind(fault: str) -> str:
 
 def _shows(pipeline: Pipeline, dice: str, wanted: str) -> str:
     try:
-        faults = attempt(pipeline, Random(dice)).faults
-    except Exception:  # smaller than what Airflow takes for a DAG
+        faults = attempt(pipeline, Dice(dice)).faults
+    except Exception:  # noqa: BLE001  Airflow does not take everything for a DAG that is smaller than one
         return ""
     return next((fault for fault in faults if kind(fault) == wanted), "")
 
