@@ -35,11 +35,11 @@ def look_again(api: Bounded, scene: Scene, seen: SeenRun) -> RunProof:
     if run is None:
         gone = "was not found in Airflow (deleted?)"
         return RunProof(target.name, MISSING, Proof((gone,), ended=True))
+    graph, states = read_graph(api, target.dag_id), read_states(api, run)
+    standing = judge(api, run, states, graph)
     # A run of a bundle with versions runs in its own one, whatever the DAG has become since.
-    graph = Graph() if run.get("bundle_version") else read_graph(api, target.dag_id)
-    states = read_states(api, run)
-    standing = judge(api, run, states, graph or None)
-    proof = prove(str(run["state"]), states, standing, _repair(scene, seen), graph)
+    own = Graph() if run.get("bundle_version") else graph
+    proof = prove(str(run["state"]), states, standing, _repair(scene, seen), own)
     waits = "" if proof.proven is not None else waits_for(api, target, run, states, graph)
     return RunProof(target.name, str(run["state"]), proof, waits)
 

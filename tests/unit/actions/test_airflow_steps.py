@@ -623,3 +623,98 @@ def test_a_page_in_place_of_airflow_is_no_proof_that_something_is_gone(
 def test_no_request_begins_after_the_time_is_over(airflow: FakeAirflow) -> None:
     with pytest.raises(AirflowUnavailable, match="the time of this step is over"):
         Step(kit(airflow), "airflow.look_at_runs", [failed()]).look(seconds=-1)
+
+
+class TestReach:
+    def test_followers_that_had_succeeded_are_listed_and_cleared(self, airflow: FakeAirflow) -> None:
+        """Exactly those of the plan, each by name; the version that runs is said."""
+        airflow.run("load", RUN, "success", load="failed", after="success", other="success")
+        airflow.edges = [("load", "after")]
+        clear = step(airflow, "airflow.clear_failed")
+
+        [planned] = clear.plan()
+        clear.apply(planned)
+
+        assert planned.text == f"Clear 1 failed task instance of load/{RUN}: load; and 1 with them: after"
+        version = "runs in bundle version abc (DAG version 3), that of the run"
+        assert planned.parts == ("load (failed)", "after (success)", version)
+        [call] = airflow.calls
+        assert (sorted(call["task_ids"]), call["include_downstream"]) == (["after", "load"], False)
+        assert (call["only_failed"], call["reset_dag_runs"]) == (False, True)
+
+    def test_what_has_run_and_is_not_in_the_plan_is_not_repeated(self, airflow: FakeAirflow) -> None:
+        """The graph has grown since, and somebody has repeated one of them."""
+        airflow.run("load", RUN, "success", load="failed", after="success", other="success")
+        airflow.edges = [("load", "after")]
+        clear = step(airflow, "airflow.clear_failed")
+        [planned] = clear.plan()
+        airflow.edges += [("load", "other")]
+        airflow.instance("load", RUN, "after")["try_number"] = 2
+
+        clear.apply(planned)
+
+        assert [call["task_ids"] for call in airflow.calls] == [["load"]]
+
+    def test_what_was_marked_failed_since_is_not_cleared_yet(self, airflow: FakeAirflow) -> None:
+        """A crash between the mark and the clear: the clear still has to happen, once."""
+        airflow.run("load", RUN, "running", load="running", after="none")
+        airflow.edges = [("load", "after")]
+        clear = step(airflow, "airflow.clear_failed", stuck=True)
+        [planned] = clear.plan()
+        airflow.instance("load", RUN, "load")["state"] = "failed"
+
+        assert clear.happened(planned) is False
+        clear.apply(planned)
+        assert clear.happened(planned) is True
+        assert [sorted(call["task_ids"]) for call in airflow.calls] == [["after", "load"]]
+
+    def test_what_works_is_not_killed(self, airflow: FakeAirflow) -> None:
+        airflow.run("load", RUN, "running", load="failed", after="success")
+        airflow.edges = [("load", "after")]
+        clear = step(airflow, "airflow.clear_failed")
+        [planned] = clear.plan()
+        airflow.instance("load", RUN, "after")["state"] = "running"
+
+        with pytest.raises(Refused, match=r"after of load/.* still works, and a clear would kill it"):
+            clear.apply(planned)
+        assert airflow.calls == []
+
+    def test_one_that_was_removed_is_named_and_the_rest_is_cleared(self, airflow: FakeAirflow) -> None:
+        """A bundle that keeps versions still has it."""
+        airflow.run("load", RUN, "failed", load="failed", dropped="failed")
+        airflow.removed = {"dropped"}
+        airflow.runs["load", RUN]["bundle_version"] = None
+        [planned] = step(airflow, "airflow.clear_failed").plan()
+        assert [one["task_id"] for one in planned.data["instances"]] == ["load"]
+        assert "not dropped: it is not in the DAG any more" in planned.parts
+
+        airflow.instance("load", RUN, "load").update(state="success", try_number=2)
+        with pytest.raises(Refused, match=r"load\.dropped: removed from the DAG or renamed"):
+            step(airflow, "airflow.clear_failed").plan()
+        airflow.runs["load", RUN]["bundle_version"] = "abc"
+        assert len(step(airflow, "airflow.clear_failed").plan()) == 1
+
+    @pytest.mark.parametrize(
+        ("run", "state", "words"),
+        [
+            ("queued", None, "waits for its turn: 1 other run of its DAG, 1 may run at once"),
+            ("running", "running", "is at work: load"),
+            ("running", "scheduled", "waits for a free slot of its pool or a worker: load"),
+            ("running", "up_for_retry", "is about to try again: load"),
+            ("running", None, "is about to go on"),
+        ],
+    )
+    def test_a_run_that_waits_says_for_what(
+        self, airflow: FakeAirflow, run: str, state: str | None, words: str
+    ) -> None:
+        airflow.run("load", RUN, "failed", load="failed")
+        check = step(airflow, "airflow.runs_green", failed())
+        airflow.run("load", "another", "running")
+        airflow.runs["load", RUN]["state"] = run
+        airflow.instance("load", RUN, "load")["state"] = state
+        airflow.most_active = 1
+
+        found = check.look()
+
+        assert found.proven is None
+        assert words in found.text

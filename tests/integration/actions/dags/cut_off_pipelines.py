@@ -135,7 +135,7 @@ with DAG("parts", **ARGUMENTS):
 
     part.expand(number=[0, 1, 2]) >> reduce()
 
-with DAG("timed_out", dagrun_timeout=timedelta(seconds=12), **ARGUMENTS):
+with DAG("timed_out", dagrun_timeout=timedelta(seconds=30), **ARGUMENTS):
     # One branch fails; the time of the run ends while the other one works.
 
     @task
