@@ -74,7 +74,10 @@ def could_succeed(
 
 def _needed(pipeline: Pipeline) -> int:
     """Attempts, at most: what fails behind a failure fails one attempt later."""
-    failing = {one.name: int(bool(one.fails or one.hangs)) for one in pipeline.tasks}
+    stops = pipeline.fail_fast  # at each failed instance
+    failing = {
+        one.name: (len(one.fails) if stops else bool(one.fails)) + bool(one.hangs) for one in pipeline.tasks
+    }
     # Airflow gives up a mapped task whose rule lets it begin before there is a list.
     failing |= {one.name: failing[one.name] + 1 for one in pipeline.tasks if one.over and one.rule in _EARLY}
     if pipeline.fail_fast or pipeline.times_out:
