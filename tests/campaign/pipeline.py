@@ -127,7 +127,7 @@ def dags(pipelines: Iterable[str]) -> dict[str, DAG]:
 def _operator(one: Task, pipeline: Pipeline, made: Mapping[str, Any]) -> Any:
     lists_of = [task.copies for task in pipeline.tasks if task.over == one.name]
     script = {
-        "fails": dict(one.fails),
+        "fails": {str(index): tries for index, tries in one.fails.items()},
         "skips": list(one.skips),
         "hangs": one.hangs,
         "returns": [[number] for number in range(lists_of[0])] if lists_of else None,
@@ -162,7 +162,12 @@ def _mapped_group(name: str, members: list[Task]) -> dict[str, Any]:
     @task_group(group_id=name, prefix_group_id=False)
     def group(number: int) -> None:
         for one in members:
-            script = {"fails": dict(one.fails), "skips": list(one.skips), "hangs": 0, "returns": None}
+            script = {
+                "fails": {str(index): tries for index, tries in one.fails.items()},
+                "skips": list(one.skips),
+                "hangs": 0,
+                "returns": None,
+            }
             made[one.name] = PythonOperator(
                 task_id=one.name,
                 python_callable=_work,

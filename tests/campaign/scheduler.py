@@ -132,6 +132,8 @@ class Run:
         while todo:
             may = rules.ready([todo.pop(0)], finished, self._database, self._dice)
             for one in may:
+                if one.state is not None:  # 3.1 lets what it has just skipped pass
+                    continue
                 more = self._expanded(one) if one.map_index < 0 else None
                 if more is None:
                     found.append(one)
