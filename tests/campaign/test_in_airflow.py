@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.calm]
 @pytest.mark.timeout(900)
 def test_pipelines_end_in_a_real_airflow_as_in_the_model(tmp_path: Path, postgres_url: str) -> None:
     """They fail and are repaired there, and every state agrees, and what is said to be proven."""
-    seed, count = int(os.environ.get("CAMPAIGN_SEED", "1")), int(os.environ.get("CAMPAIGN_REAL", "8"))
+    seed, count = int(os.environ.get("CAMPAIGN_SEED", "1")), int(os.environ.get("CAMPAIGN_REAL", "6"))
     drawn = list(real.drawn(seed, count))
     files = real.write(tmp_path, [pipeline for pipeline, _ in drawn])
     airflow = Airflow(
