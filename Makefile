@@ -4,6 +4,8 @@
 #   make test                  lint, then all tests on both supported Airflows (AIRFLOW=3.3.2 or 3.1.3: one of them)
 #   make test TESTS=tests/unit PYTEST="-x -k timers"
 #   make check                 lint and the tests that need no Airflow, on one version: seconds, not minutes
+#   make campaign              random pipelines fail and are repaired: 10,000 in memory, 200 in a real Airflow, too
+#                              (SEED=1 PIPELINES=10000 REAL=200; half an hour)
 #   make lint | format | bench | venv | clean | distclean
 #   make constraints AIRFLOW=3.3.2    resolve the newest versions again and pin them (needs Python 3.10)
 
@@ -20,6 +22,9 @@ endif
 
 TESTS ?= tests
 PYTEST ?=
+SEED ?= 1
+PIPELINES ?= 10000
+REAL ?= 200
 export DEMO_EXIT
 
 # Without bytecode every Airflow process compiles Airflow again: twice the start time.
@@ -35,11 +40,11 @@ bin = .venv/airflow-$(1)/bin
 stamp = .venv/airflow-$(1)/.installed
 
 # `python` is what builds the environments.
-.PHONY: help demo test python tools lint format bench check venv constraints clean distclean
+.PHONY: help demo test python tools lint format bench campaign check venv constraints clean distclean
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n 's/^# \{0,3\}//;2,9p' Makefile
+	@sed -n 's/^# \{0,3\}//;2,11p' Makefile
 
 demo: $(call stamp,$(ONE))
 	@PYTHONPATH=plugins $(call bin,$(ONE))/python -m demo
@@ -48,6 +53,10 @@ demo: $(call stamp,$(ONE))
 bench: $(call stamp,$(ONE))
 	@scripts/system-packages docker || true
 	@$(call bin,$(ONE))/python -m bench
+
+campaign: $(foreach version,$(ONE),$(call stamp,$(version))) tools
+	@PYTHONPATH=plugins:. $(call bin,$(ONE))/python -m tests.campaign \
+	    --seed $(SEED) --pipelines $(PIPELINES) --real $(REAL)
 
 # On both versions, or on what AIRFLOW, TESTS and PYTEST choose.
 test: lint tools
