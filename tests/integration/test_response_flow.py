@@ -91,6 +91,23 @@ def test_of_a_mapped_task_only_the_failed_indexes_run_again(house: Deployment) -
     assert tries == [2, 1, 2, 1]
 
 
+def test_a_failure_in_a_run_that_airflow_calls_a_success_is_repaired(house: Deployment) -> None:
+    """Found, cleared with what ran behind it, proven; nobody was asked, because nothing acts on others."""
+    house.airflow.trigger("tidies_up", run_id="green")
+
+    incident = house.until("an incident", lambda: house.of("tidies_up"), 90)
+    house.until_status(incident.number, Status.RESOLVED, timeout=120)
+
+    ended = lambda: [one for one in house.remediations(incident.number) if one.state.ended]  # noqa: E731
+    (remediation,) = house.until("the remediation's end", ended)
+    assert remediation.reason == "1 run green: tidies_up/green"
+    states = {name: ti["state"] for name, ti in house.task_instances("tidies_up", "green").items()}
+    assert states == {"work": "success", "tidy": "success"}
+    tries = house.airflow.folder / "tries"
+    assert [len(list((tries / f"tidies_up.{task}" / "green").iterdir())) for task in states] == [2, 2]
+    assert house.mails(incident.key) == []
+
+
 def test_trouble_that_comes_back_is_left_to_people(house: Deployment, healed: list[str]) -> None:
     """The next run of a healed pipeline fails: reopened, runs of its own, no second repair by itself."""
     dag_id = healed[-1]

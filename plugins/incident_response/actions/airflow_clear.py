@@ -118,13 +118,21 @@ class ClearFailed:
         run = find_run(api, target)
         if run is None:
             return None
-        now = {one.key: (one.try_number, one.state) for one in read_states(api, run)}
-        before = {one.key: (one.try_number, one.state) for one in map(Instance.of, planned.data["instances"])}
-        return any(now.get(key) != before[key] for key in _hurt(planned) if key in before)
+        now = {one.key: one for one in read_states(api, run)}
+        before = {one.key: one for one in map(Instance.of, planned.data["instances"])}
+        hurt = [key for key in _hurt(planned) if key in before]
+        return any(not _is_untouched(before[key], now.get(key)) for key in hurt)
 
     def undo(self, scene: Scene, planned: Planned, done: Done) -> Done | None:
         """What has run has run."""
         return None
+
+
+def _is_untouched(before: Instance, now: TaskState | None) -> bool:
+    """What ran when it was planned has been marked failed since: that is no clear."""
+    if now is None or now.try_number != before.try_number:
+        return False
+    return now.state == before.state or (before.state, now.state) == ("running", "failed")
 
 
 def _reach(api: Bounded, target: Target, run: Mapping[str, Any]) -> _Reach:

@@ -132,8 +132,8 @@ def judge(
 
 
 def read_graph(api: AirflowRest, dag_id: str) -> Graph:
-    """The DAG as it is defined now; empty when it is gone."""
-    answer = _found(api, f"{dag_path(dag_id)}/tasks")
+    """The DAG as it is defined now; empty when it is gone, or the user may not read it."""
+    answer = _told(api, f"{dag_path(dag_id)}/tasks")
     return graph_of({row["task_id"]: row for row in (answer or {"tasks": ()})["tasks"]})
 
 
@@ -173,13 +173,13 @@ def _decisions(
     if not reachable(run_id):
         return found
     instances = f"{run_path(dag_id, run_id)}/taskInstances"
-    listed = _found(api, f"{instances}/~/xcomEntries", {"xcom_key": _DECISION, "limit": _PAGE})
+    listed = _told(api, f"{instances}/~/xcomEntries", {"xcom_key": _DECISION, "limit": _PAGE})
     names = {one.task_id for one in states if one.state == SUCCESS}
     for row in (listed or {}).get("xcom_entries") or ():
         # Airflow 3.1 ignores parameters it does not know.
         if row.get("key") != _DECISION or row["task_id"] not in names or len(found) >= _MOST_ASKED:
             continue
-        answer = _found(api, f"{instances}/{quote(row['task_id'], safe='')}/xcomEntries/{_DECISION}")
+        answer = _told(api, f"{instances}/{quote(row['task_id'], safe='')}/xcomEntries/{_DECISION}")
         if isinstance(value := (answer or {}).get("value"), Mapping):
             found[row["task_id"]] = _decision(value)
     return found
@@ -193,7 +193,7 @@ def _rewound(api: AirflowRest, run: Mapping[str, Any], stale: Sequence[TaskState
     for one in stale:
         path = f"{run_path(run['dag_id'], run['dag_run_id'])}/taskInstances/{quote(one.task_id, safe='')}"
         mapped = f"/{one.map_index}" if one.map_index >= 0 else ""
-        answer = _found(api, f"{path}{mapped}/tries")
+        answer = _told(api, f"{path}{mapped}/tries")
         tries = [row["try_number"] for row in (answer or {"task_instances": ()})["task_instances"]]
         if len(tries) != len(set(tries)) or not tries:
             found.add(one.key)
@@ -228,6 +228,14 @@ def _decision(value: Mapping[str, Any]) -> Decision:
 def _task_of(entry: Any) -> str:
     """A task, or one with its map index."""
     return str(entry[0] if isinstance(entry, (list, tuple)) and entry else entry)
+
+
+def _told(api: AirflowRest, path: str, params: Mapping[str, Any] | None = None) -> Any:
+    """GET of what not everyone may read; None when there is no such thing, or it is refused."""
+    try:
+        return _found(api, path, params)
+    except AirflowRefused:
+        return None
 
 
 def _found(api: AirflowRest, path: str, params: Mapping[str, Any] | None = None) -> Any:

@@ -655,6 +655,19 @@ class TestReach:
 
         assert [call["task_ids"] for call in airflow.calls] == [["load"]]
 
+    def test_what_was_marked_failed_since_is_not_cleared_yet(self, airflow: FakeAirflow) -> None:
+        """A crash between the mark and the clear: the clear still has to happen, once."""
+        airflow.run("load", RUN, "running", load="running", after="none")
+        airflow.edges = [("load", "after")]
+        clear = step(airflow, "airflow.clear_failed", stuck=True)
+        [planned] = clear.plan()
+        airflow.instance("load", RUN, "load")["state"] = "failed"
+
+        assert clear.happened(planned) is False
+        clear.apply(planned)
+        assert clear.happened(planned) is True
+        assert [sorted(call["task_ids"]) for call in airflow.calls] == [["after", "load"]]
+
     def test_what_works_is_not_killed(self, airflow: FakeAirflow) -> None:
         airflow.run("load", RUN, "running", load="failed", after="success")
         airflow.edges = [("load", "after")]

@@ -207,6 +207,44 @@ class TestRecoveries:
         assert scan.poll(at(1)) == []
         assert scan.poll(at(2)) == []
 
+    @pytest.mark.parametrize("left", ["skipped", "upstream_failed"])
+    def test_a_green_run_in_which_a_failure_cut_something_off_resolves_nothing(
+        self, airflow: FakeAirflow, scan: Scan, left: str
+    ) -> None:
+        """Somebody cleared only what had failed; once all of it has run, the run is well."""
+        airflow.graphs["etl"] = [
+            {"task_id": "extract", "downstream_task_ids": ["load"]},
+            {"task_id": "load", "downstream_task_ids": []},
+        ]
+        airflow.task("etl", "r1", "extract", end=at(-1))
+        airflow.task("etl", "r1", "load", left, end=at(-1))
+        airflow.run("etl", "r1", "success", at(-5), at(-1))
+        assert names(scan.poll(T0)) == [("AirflowTaskFailed", True)]
+        airflow.task("etl", "r1", "extract", "success", end=at(2), try_number=2)
+        airflow.run("etl", "r1", "success", at(1), at(2))
+        assert scan.poll(at(3)) == []
+        assert scan.poll(at(4)) == []
+        airflow.task("etl", "r1", "load", "success", end=at(6))
+        airflow.run("etl", "r1", "success", at(5), at(6))
+
+        assert names(scan.poll(at(7))) == [("AirflowTaskFailed", False)]
+
+    @pytest.mark.parametrize("removed", [True, False])
+    def test_a_task_that_was_removed_is_never_well(
+        self, airflow: FakeAirflow, scan: Scan, removed: bool
+    ) -> None:
+        """Whether Airflow keeps its task instance or not."""
+        airflow.task("etl", "r1", "load", end=at(-1))
+        airflow.task("etl", "r1", "other", "success", end=at(-1))
+        airflow.run("etl", "r1", "failed", at(-5), at(-1))
+        scan.poll(T0)
+        airflow.task("etl", "r1", "load", "removed", end=at(2))
+        if not removed:
+            airflow.tasks = [task for task in airflow.tasks if task["task_id"] != "load"]
+        airflow.run("etl", "r1", "success", at(1), at(2))
+
+        assert scan.poll(at(3)) == []
+
     def test_green_runs_of_others_are_not_asked_for(self, airflow: FakeAirflow, scan: Scan) -> None:
         """A busy site has thousands."""
         airflow.task("etl", "r1", "load", end=at(-1))
@@ -353,6 +391,19 @@ class TestPermissions:
         airflow.refuses.clear()
 
         assert len(scan.poll(at(1))) == 1
+
+    def test_without_the_graph_a_skip_counts_as_cut_off(self, airflow: FakeAirflow, scan: Scan) -> None:
+        """Too careful is better than blind; the rest of the scan goes on."""
+        airflow.refuses |= {"/dags/etl/tasks", "/dags/etl/dagRuns/r1/taskInstances/~/xcomEntries"}
+        airflow.task("etl", "r1", "load", end=at(-1))
+        airflow.run("etl", "r1", "failed", at(-5), at(-1))
+        scan.poll(T0)
+        airflow.task("etl", "r1", "load", "success", end=at(2), try_number=2)
+        airflow.task("etl", "r1", "other", "skipped", end=at(2))
+        airflow.run("etl", "r1", "success", at(1), at(2))
+        airflow.task("etl", "r2", "load", end=at(2))
+
+        assert [signal.labels["run_id"] for signal in scan.poll(at(3))] == ["r2"]
 
     def test_a_user_that_may_see_nothing_is_an_error(self, airflow: FakeAirflow, scan: Scan) -> None:
         """Shown with the detector's row."""
