@@ -19,6 +19,7 @@ class FakeAirflow:
     runs: list[dict[str, Any]] = field(default_factory=list)
     tasks: list[dict[str, Any]] = field(default_factory=list)
     import_errors: list[dict[str, Any]] = field(default_factory=list)
+    audit: list[dict[str, Any]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     refuses: set[str] = field(default_factory=set)
     page: int = 100
@@ -96,6 +97,8 @@ class FakeAirflow:
         self._ask("GET", path)
         asked = dict(params or {})
         page = {"limit": asked.get("limit"), "offset": asked.get("offset")}
+        if path == "/eventLogs":
+            return self._page("event_logs", self.audit, page)
         if path == "/importErrors":
             return self._page("import_errors", self.import_errors, page)
         if path == "/dags":

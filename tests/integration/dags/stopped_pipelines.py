@@ -26,7 +26,7 @@ def count(name: str) -> int:
     return len(list(folder.iterdir()))
 
 
-for name in ("stopped_run", "stopped_task", "stopped_early"):
+for name in ("stopped_run_1", "stopped_task_1", "stopped_run_2", "stopped_task_2", "stopped_early"):
     with DAG(name, **ARGUMENTS):
 
         @task
@@ -40,7 +40,7 @@ for name in ("stopped_run", "stopped_task", "stopped_early"):
 
         flood() >> after()
 
-for name in ("paused_by_hand", "marked_too_late"):
+for name in ("paused_by_hand_1", "paused_by_hand_2"):
     with DAG(name, **ARGUMENTS):
 
         @task
