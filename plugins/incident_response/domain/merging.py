@@ -8,6 +8,7 @@ from .changes import Change
 from .commands import DISARMED, escalate, must_be_open
 from .errors import BadInput
 from .escalation import EscalationPolicy
+from .grouping import SEVERAL
 from .incidents import Incident, Status
 from .timeline import EventKind, TimelineEvent
 
@@ -31,10 +32,14 @@ def inherit(
 ) -> Change:
     """What an incident that takes over has of the one it takes over: the earliest start and due points, the
     highest level (which is told, when it is higher), and that it flaps, when both are of one trouble (`own`).
+
+    An umbrella has its own time for the page: not within a minute of a member's, of which people know.
     """
     if merged.asks:
         return Change(taking)  # it waits for a word, and no clock of it runs
-    names = ("page_at", "acknowledge_by", "escalate_at", "resolve_by", "update_due_at")
+    umbrella = taking.service == SEVERAL
+    names = ("acknowledge_by", "escalate_at", "resolve_by", "update_due_at")
+    names = names if umbrella else ("page_at", *names)
     asks, waits = taking.asks, taking.status is Status.TRIGGERED
     dues = {}
     for name in names:
@@ -42,7 +47,7 @@ def inherit(
         # A clock that a person has stopped stays so; one that nobody had to start begins with the other's.
         if both and (asks or getattr(taking, name) is not None):
             dues[name] = min(both)
-    if merged.pages and not taking.pages and waits:
+    if merged.pages and not taking.pages and waits and not umbrella:
         dues["page_at"] = min(
             now, dues.get("page_at", now)
         )  # people were told of it: they are told where it is
