@@ -14,6 +14,7 @@ from .severities import Scenario, Severity
 _REFERENCE = re.compile(r"\$([a-z][a-z0-9_]*)")
 
 
+PAUSE = "check.wait"  # the action that looks at nothing
 APPROVE = "approve"  # the step of a remediation that waits for a person, and holds who it was
 
 
@@ -51,6 +52,11 @@ class Step:
     within: timedelta = timedelta(minutes=1)  # its time; for a check: how long it may take until it is proven
     goes_on: bool = False  # its error does not end the remediation
     undoes: str = ""  # the step whose changes it takes back
+
+    @property
+    def looks(self) -> bool:
+        """True for a check that sees something: a pause proves nothing."""
+        return self.checks and self.action != PAUSE
 
     def applies(self, causes: Collection[str]) -> bool:
         """Is it wanted, after these causes were found?"""
@@ -109,6 +115,12 @@ class Runbook:
     def written(self) -> bool:
         """True for a text without steps: people follow it, and no DAG does."""
         return not self.steps
+
+    @property
+    def practises(self) -> bool:
+        """True when it changes nothing and looks at nothing to prove it: it is for exercises only."""
+        verify = self.of(Phase.VERIFY)
+        return bool(verify) and not any(step.changes or step.looks for step in self.steps)
 
     def of(self, phase: Phase) -> tuple[Step, ...]:
         """The steps of a phase, in order."""

@@ -15,6 +15,7 @@ from incident_response.domain.automation import Limits
 from incident_response.domain.classification import Rules
 from incident_response.domain.errors import BadInput, PolicyError
 from incident_response.domain.escalation import EscalationPolicy
+from incident_response.domain.exercises import is_exercise
 from incident_response.domain.grouping import Grouping
 from incident_response.domain.runbooks import Runbook
 from incident_response.domain.silences import MaintenanceWindow
@@ -168,7 +169,7 @@ class Library:
         return problems + self._rule_problems()
 
     def _rule_problems(self) -> list[PolicyError]:
-        """Rules that name a runbook that does not exist."""
+        """Rules that name a runbook that does not exist, or one for exercises where the trouble is real."""
         known = self.runbooks()
         services = self.folder / "policy" / "services.yaml"
         named = [
@@ -178,7 +179,7 @@ class Library:
                 for n, u in enumerate(self.grouping().umbrellas)
             ),
         ]
-        return [
+        missing = [
             located(
                 path,
                 f"{place}.runbook",
@@ -190,6 +191,20 @@ class Library:
             for path, place, name, runbook in named
             if runbook and runbook not in known
         ]
+        practising = {name for name, book in known.items() if book.practises}
+        real = [
+            located(
+                self._classification,
+                f"rules.{n}.runbook",
+                BadInput(
+                    f"rule {r.name!r} names the runbook {r.runbook!r}, which is for exercises only; "
+                    "its incidents go to people at once"
+                ),
+            )
+            for n, r in enumerate(self.rules())
+            if r.runbook in practising and not is_exercise(r.service)
+        ]
+        return [*missing, *real]
 
     def _runbook_files(self) -> list[Path]:
         folder = self.folder / "runbooks"

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from incident_response.domain.actions import Finding
 from incident_response.domain.errors import BadInput, IncidentResponseError
+from incident_response.domain.exercises import is_practice
 from incident_response.domain.runbooks import Phase, Step, StepState
 from incident_response.domain.times import in_words
 
@@ -33,9 +34,11 @@ class Checking(Steps):
         began = job.results.get(name) or self._begun(job, name, now)
         self._remediations.beat(job.incident.number, job.remediation.attempt, now)
         proven, texts = True, []
-        for step in job.runbook.of(Phase.VERIFY):
-            if not step.applies(job.causes):
-                continue
+        asked = [step for step in job.runbook.of(Phase.VERIFY) if step.applies(job.causes)]
+        if not any(step.looks for step in asked) and not is_practice(job.incident):
+            text = "no check was left that looks at anything: nothing is proven"
+            return False, self._end(job, began, StepState.FAILED, text, now).text
+        for step in asked:
             found, text = self._ask(job, step, began.started_at)
             texts.append(text)
             if found is None and now > began.started_at + step.within:

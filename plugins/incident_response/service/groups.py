@@ -1,19 +1,23 @@
-"""Groups: the signals of one call that share a cause, and what is kept of them."""
+"""Groups: the signals of one call that share a cause, and what is kept of them.
+
+What a source says now is what arrived last. A sender's clock decides nothing: Alertmanager tells of a second
+firing with the `startsAt` of the first one, others cut the seconds or are a year ahead.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from operator import attrgetter
+from datetime import datetime
+from operator import itemgetter
 
 from incident_response.domain.classification import Classification
 from incident_response.domain.frozen import revived
 from incident_response.domain.incidents import Incident
+from incident_response.domain.pipeline_signals import is_happening
 from incident_response.domain.records import Role, Sighting
 from incident_response.domain.severities import Severity, worst
 from incident_response.domain.signals import Signal
-
-_occurred_at = attrgetter("occurred_at")
 
 
 class Group:
@@ -51,6 +55,44 @@ def grouped(classified: Sequence[tuple[Signal, Classification]]) -> tuple[dict[s
         signals.append(signal)
     groups = {key: Group(_worst(findings), tuple(signals)) for key, (findings, signals) in gathered.items()}
     return groups, [found.dedup_key for _, found in classified]
+
+
+def rounds(signals: Sequence[Signal]) -> list[list[int]]:
+    """The places of signals that may be taken in at once, in each round the next word on a thing.
+
+    Nearly always one round: a queue that was held up sends a beginning and its end together.
+    """
+    found: list[list[int]] = []
+    turns: dict[str, tuple[int, bool]] = {}
+    for place, signal in enumerate(signals):
+        turn, firing = turns.get(signal.fingerprint, (0, signal.firing))
+        turn += firing is not signal.firing
+        turns[signal.fingerprint] = turn, signal.firing
+        while len(found) <= turn:
+            found.append([])
+        found[turn].append(place)
+    return found
+
+
+def told_at(signal: Signal, now: datetime) -> datetime:
+    """When it counts from: its arrival; a happening counts from when it happened."""
+    return signal.occurred_at if is_happening(signal) else now
+
+
+def ends(end: Signal, firing: Signal) -> bool:
+    """True when an end that arrived after a firing is its end: always, unless both bear Airflow's time."""
+    return not is_happening(firing) or end.occurred_at >= firing.occurred_at
+
+
+def overtook(end: Signal, firing: Signal) -> bool:
+    """True when an end that arrived before its beginning is known to be the end of it.
+
+    By its start, or by Airflow's time. Without either the firing counts: a false page is better than an
+    outage that nobody hears of.
+    """
+    if is_happening(firing):
+        return end.occurred_at >= firing.occurred_at
+    return end.start != "" and end.start == firing.start
 
 
 def joined(one: dict[str, Group], other: dict[str, Group]) -> dict[str, Group]:
@@ -91,10 +133,12 @@ def occurring(groups: Iterable[Group]) -> set[str]:
     return {s.fingerprint for group in groups for s in group.firing if s.occurrence}
 
 
-def sightings(incident: int, signals: Sequence[Signal], role: Role = Role.OWN) -> list[Sighting]:
+def sightings(
+    incident: int, signals: Sequence[Signal], now: datetime, role: Role = Role.OWN
+) -> list[Sighting]:
     """One row per (source, fingerprint); repeats within the call add up, the latest one's words count."""
     rows: dict[tuple[str, str], Sighting] = {}
-    for signal in sorted(signals, key=_occurred_at):
+    for at, signal in sorted(((told_at(signal, now), signal) for signal in signals), key=itemgetter(0)):
         key = (signal.source, signal.fingerprint)
         before = rows.get(key)
         repeated = before is not None and signal.occurrence != "" and before.occurrence == signal.occurrence
@@ -105,8 +149,8 @@ def sightings(incident: int, signals: Sequence[Signal], role: Role = Role.OWN) -
             "labels": signal.labels,
             "summary": signal.summary,
             "firing": signal.firing,
-            "first_at": before.first_at if before else signal.occurred_at,
-            "last_at": signal.occurred_at,
+            "first_at": before.first_at if before else at,
+            "last_at": at,
             "count": (before.count if before else 0) + (0 if repeated else 1),
             "occurrence": signal.occurrence,
             "details": signal.details,
@@ -124,8 +168,12 @@ def again(seen: Sighting) -> Signal:
 
 
 def _worst(findings: Sequence[Classification]) -> Classification:
-    """The first one, with the worst severity of all."""
+    """The first one, with the worst severity of all and in the words of the worst."""
     if len(findings) == 1:
         return findings[0]
     first, severity = findings[0], worst(found.severity for found in findings)
-    return first if severity is first.severity else replace(first, severity=severity)
+    if severity is first.severity:
+        return first
+    said = next(found for found in findings if found.severity is severity)
+    level = max(found.level for found in findings)
+    return replace(first, severity=severity, title=said.title, level=level)

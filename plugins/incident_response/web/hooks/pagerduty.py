@@ -82,11 +82,10 @@ def happen(
     if event.event_action == "trigger":
         intake.receive([triggered(event, key, by, now)], now)
         return key
-    seen = told_before(store, by, KEY, key)
     if event.event_action == "resolve":
-        intake.receive(ended(seen, "", now), now)
+        intake.receive(ended(store, by, KEY, key, "", now), now)
     else:
-        _acknowledge(seen, by, store, lifecycle, now)
+        _acknowledge(told_before(store, by, KEY, key), by, store, lifecycle, now)
     return key
 
 

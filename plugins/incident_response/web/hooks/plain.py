@@ -13,7 +13,7 @@ from incident_response.domain.records import Integration
 from incident_response.domain.signals import Signal
 
 from .fields import Form, Moment, Texts, fill, happened, line, told
-from .keyed import INTEGRATION, ended, told_before
+from .keyed import INTEGRATION, ended
 from .refusals import wrong
 
 KEY = "report"  # the label; the rule for reports of people makes one incident of each value
@@ -54,7 +54,7 @@ def signals(document: Any, by: Integration, store: Store, now: datetime) -> list
         raise wrong(("title: is missing; say in one line what is wrong",))
     key = sent.key or _derived(title, sent)
     if sent.status == "resolved":
-        return ended(told_before(store, by, KEY, key), title and line(title), happened(sent.occurred_at, now))
+        return ended(store, by, KEY, key, title and line(title), happened(sent.occurred_at, now))
     own = {"service": sent.service, "severity": sent.severity or "", INTEGRATION: by.name, KEY: key}
     return [
         Signal(
