@@ -55,8 +55,8 @@ class Step:
 
     @property
     def looks(self) -> bool:
-        """True for a check that sees something: a pause proves nothing."""
-        return self.checks and self.action != PAUSE
+        """True when it sees something: a pause proves nothing."""
+        return self.action != PAUSE
 
     def applies(self, causes: Collection[str]) -> bool:
         """Is it wanted, after these causes were found?"""
@@ -120,7 +120,9 @@ class Runbook:
     def practises(self) -> bool:
         """True when it changes nothing and looks at nothing to prove it: it is for exercises only."""
         verify = self.of(Phase.VERIFY)
-        return bool(verify) and not any(step.changes or step.looks for step in self.steps)
+        return (
+            bool(verify) and not any(step.changes for step in self.steps) and not any(v.looks for v in verify)
+        )
 
     def of(self, phase: Phase) -> tuple[Step, ...]:
         """The steps of a phase, in order."""
