@@ -28,7 +28,7 @@ from .foresight import Foresight, foresee
 from .gathering import Gathering
 from .groups import Group, again, grouped, joined, occurring, proven, rounds, sightings
 from .muting import Muting
-from .news import is_working, news_of, told_before
+from .news import decided, is_working, news_of, told_before
 from .placing import Known, Placing
 from .policy_book import PolicyBook
 from .splitting import Splitting
@@ -178,7 +178,8 @@ class Intake:
                 )
                 work.taken[key] = Receipt(incident.number, Taken.REOPENED)
                 work.risen.append(change.incident)
-            if group.firing and group.severity.worse_than(change.incident.severity):
+            worse = group.firing and group.severity.worse_than(change.incident.severity)
+            if worse and (change.events or not decided(tx, incident, group)):
                 change = change.then(partial(_raised, policy=policy, group=group, now=now))
                 work.risen.append(change.incident)
             rows += sightings(incident.number, group.signals, now)

@@ -7,7 +7,9 @@ from collections.abc import Collection, Mapping
 from incident_response.domain.incidents import Incident, Status
 from incident_response.domain.pipeline_signals import is_happening
 from incident_response.domain.records import Sighting
+from incident_response.domain.severities import Severity
 from incident_response.domain.signals import Signal, start_of
+from incident_response.domain.timeline import EventKind
 from incident_response.domain.transactions import Transaction
 
 from .groups import Group
@@ -51,3 +53,19 @@ def told_before(tx: Transaction, incident: Incident, group: Group) -> Told:
     """What the incident keeps of the events among these."""
     repeats = {s.fingerprint for s in group.firing if s.start} if group.found.event_like else ()
     return {(s.source, s.fingerprint): s for s in tx.told_of(incident.number, repeats)} if repeats else {}
+
+
+def decided(tx: Transaction, incident: Incident, group: Group) -> bool:
+    """True when a person has lowered the severity, and these only repeat what was known then."""
+    lowered: list[Severity] = []
+    for event in reversed(tx.timeline(incident.number)):
+        if event.kind in (EventKind.OPENED, EventKind.REOPENED):
+            break
+        if event.kind is EventKind.SEVERITY:
+            if event.actor.startswith("system:"):
+                break
+            lowered.append(Severity(event.data["before"]))
+    if not lowered or all(group.severity.worse_than(before) for before in lowered):
+        return False
+    firing = {signal.fingerprint for signal in group.firing}
+    return firing <= {s.fingerprint for s in tx.told_of(incident.number, firing) if s.firing}

@@ -158,6 +158,18 @@ def test_a_worse_signal_that_a_higher_level_answers_for_pages_that_level(house: 
     assert "Level 4 Management paged: severity raised to P1" in house.texts(1)
 
 
+def test_what_a_person_has_lowered_is_raised_by_news_only(house: House) -> None:
+    """The repeat of an alert says nothing that they did not know; another thing does."""
+    house.intake.receive([down()], START)
+    house.lifecycle.set_severity(1, Severity.P2, "ann", START)
+    house.lifecycle.set_severity(1, Severity.P3, "ann", START)
+    house.intake.receive([down()], START + minutes(5))
+    assert house.incident(1).severity is Severity.P3
+    other = replace(down(), labels={**down().labels, "instance": "b"})
+    house.intake.receive([other], START + minutes(6))
+    assert house.incident(1).severity is Severity.P1
+
+
 def test_one_call_with_many_causes_keeps_the_order_of_its_answers(house: House) -> None:
     """The answer belongs to the signal at the same place."""
     signals = [failed(dag="a"), failed(dag="b"), failed(dag="a", task="x"), down(firing=False)]
