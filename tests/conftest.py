@@ -98,7 +98,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if any(item.get_closest_marker(name) for name in ("airflow", "browser", "integration")):
             item.add_marker(pytest.mark.flaky(reruns=1))
         module = getattr(item, "module", None)
-        if getattr(module, "Airflow", None) is Airflow or hasattr(module, "deploy"):
+        own = item.get_closest_marker("celery")  # it has an environment, and a job, of its own
+        if not own and (getattr(module, "Airflow", None) is Airflow or hasattr(module, "deploy")):
             item.add_marker(pytest.mark.whole_airflow)
     first: dict[str, int] = {}
     place = {item: number for number, item in enumerate(items)}

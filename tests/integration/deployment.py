@@ -202,11 +202,12 @@ def deploy(
     sources: Sequence[Mapping[str, Any]] | None = None,
     runbook: Mapping[str, Any] | None = None,
     adapt: Callable[[Path], None] = lambda include: None,
+    make: Callable[..., Airflow] = Airflow,
 ) -> Iterator[Deployment]:
     """Start it; wait until our DAGs are there and the clock ticks. A proxy stands before Airflow's API.
 
     `sources` take the place of those of detectors.yaml, `runbook` of fields of dag-failure-recovery; `adapt`
-    may change any other file of include/ before the start.
+    may change any other file of include/ before the start. `make` builds another kind of Airflow.
     """
     include = make_include(folder / "policy-of-the-test", **(policy or {}))
     if runbook:
@@ -218,7 +219,7 @@ def deploy(
     adapt(include)
     extra = {"disable_ssl": True, "disable_tls": True, "from_email": "incidents@example.com"}
     mail = {"conn_type": "smtp", "host": "127.0.0.1", "port": smtp.port, "extra": extra}
-    airflow = Airflow(
+    airflow = make(
         folder / "airflow",
         database=database,
         dags=[PIPELINES, *dags],

@@ -10,7 +10,7 @@ from tests.web.reading import part
 
 def test_the_text_of_a_written_runbook_is_shown_and_nothing_offers_to_run_it(house: House) -> None:
     """Open, because it is what to do now."""
-    number = house.alert("fact_energy_annual", "DataStale")
+    number = house.alert("fact_energy_annual", "DataInvalid")
     text = house.client().get(str(number)).text
     shown = part(house, number, "remediation")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .airflow_checks import RunsEnded, RunsGreen, UpstreamBackoff
 from .airflow_clear import ClearFailed, Rerun
+from .airflow_last_run import LastRun
 from .airflow_look import LookAtRuns
 from .airflow_pause import Pause, Unpause
 from .airflow_quarantine import Quarantine
@@ -14,6 +15,7 @@ from .kit import ActionType
 
 ACTIONS: tuple[ActionType, ...] = (
     LookAtRuns,
+    LastRun,
     Resources,
     ClearFailed,
     Rerun,

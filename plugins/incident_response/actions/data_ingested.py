@@ -10,7 +10,7 @@ from incident_response.domain.actions import Finding, Scene
 from incident_response.domain.errors import Refused
 from incident_response.domain.redaction import one_line
 from incident_response.parameters.base import Parameters
-from incident_response.parameters.data_steps import DataBackfill, DataIngest, DataIngested
+from incident_response.parameters.data_steps import DataBackfill, DataIngest, DataIngested, DataRun
 
 from .airflow_records import listed
 from .data_backfill import mark, marked
@@ -19,7 +19,8 @@ from .data_keys import run_id
 from .kit import Kit
 
 _GONE = "missing"
-_INGESTING = (DataIngest.action, DataBackfill.action)
+_BY_RUN = (DataIngest.action, DataRun.action)
+_INGESTING = (*_BY_RUN, DataBackfill.action)
 
 
 class Ingested:
@@ -57,8 +58,8 @@ class Ingested:
         for data in done:
             if data["action"] == DataBackfill.action:
                 states |= self._backfill(data)
-        runs = {(data["dag_id"], data["run_id"]) for data in done if data["action"] == DataIngest.action}
-        if not states:
+        runs = {(data["dag_id"], data["run_id"]) for data in done if data["action"] in _BY_RUN}
+        if not states and not any(data["action"] == DataRun.action for data in done):
             dags = {dag_id for dag_id, _ in runs} or self._named(scene)
             if not runs:
                 states |= self._marked(scene, dags)
@@ -66,7 +67,7 @@ class Ingested:
                 runs |= {(dag_id, name) for dag_id in dags for name in _by_keys(scene)}
         for dag_id, name in sorted(runs):
             run = run_of(self._api, dag_id, name)
-            states[name] = str(run["state"]) if run else _GONE
+            states[f"{dag_id}/{name}"] = str(run["state"]) if run else _GONE
         return states
 
     def _backfill(self, data: Mapping[str, Any]) -> dict[str, str]:

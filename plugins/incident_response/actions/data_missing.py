@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from incident_response.clients.giving_up import Patience
-from incident_response.clients.sql_engine import engine
-from incident_response.clients.sql_reading import Broken, Question, Reading, Rows
+from incident_response.clients.sql_reading import Question, Rows
 from incident_response.domain.actions import Exhibit, Finding, Scene
-from incident_response.domain.errors import BadInput, SourceUnavailable
+from incident_response.domain.errors import BadInput
 from incident_response.domain.redaction import one_line, redact
 from incident_response.parameters.base import Parameters
 from incident_response.parameters.calendars import MOST_KEYS, Calendar, following, key_of
@@ -20,10 +17,11 @@ from incident_response.sql_text import bind_names
 
 from .airflow_records import listed
 from .data_keys import calendar_key, plain_key
+from .data_reading import read
 from .kit import Kit
 
 MISSING = "data_missing"
-_SLOW = re.compile(r"timeout|no answer within|canceling statement|lock", re.I)
+GAP = "data_gap"  # what is missing lies where the ingestion never looks again
 _MOST_TEXT = 60_000  # characters of the exhibit
 
 
@@ -52,8 +50,10 @@ class FindMissing:
         if not wanted:
             raise BadInput("the SQL of `expected` returns no key, so nothing could be missing; correct it")
         missing = [key for key in wanted if key not in present]
+        unreachable = _unreachable(asked, answers, missing)
         data = {
             "missing": missing[: asked.most],
+            "unreachable": unreachable[: asked.most],
             "count": len(missing),
             "expected": len(wanted),
             "table": one_line(asked.table, 200),
@@ -64,28 +64,35 @@ class FindMissing:
         if not missing:
             return Finding(one_line(f"{asked.table}: none of {len(wanted)} keys is missing", 200), data)
         text = f"{asked.table}: {len(missing)} of {len(wanted)} keys are missing: {listed(missing)}"
+        if unreachable:
+            text += f"; {len(unreachable)} of them lie before the checkpoint, so no run ingests them again"
+        causes = (MISSING, GAP) if unreachable else (MISSING,)
         shown = redact("\n".join(missing))[-_MOST_TEXT:]
-        return Finding(one_line(text, 200), data, (Exhibit("missing-keys.txt", shown),), (MISSING,))
+        return Finding(one_line(text, 200), data, (Exhibit("missing-keys.txt", shown),), causes)
 
     def _read(self, asked: DataMissing, starts: Sequence[datetime], seconds: float) -> Mapping[str, Rows]:
-        connection = self._kit.connection(asked.conn_id)
         given = {**asked.parameters, **_own(asked, starts)}
         sqls = {"present": asked.present}
         if not isinstance(asked.expected, Calendar):
             sqls["expected"] = asked.expected.sql
+        if asked.checkpoint:
+            sqls["checkpoint"] = asked.checkpoint
         questions = [
             Question(name, sql, {key: given[key] for key in bind_names(sql)}, MOST_KEYS)
             for name, sql in sqls.items()
         ]
-        place = f"data.missing ({asked.conn_id})"
-        reading = Reading(
-            engine(connection, seconds, place), questions, seconds, seconds, place, connection.password
-        )
-        try:
-            Patience(place).wait(reading, seconds)
-        except TimeoutError as error:
-            raise SourceUnavailable(f"{place}: {error}; check whether the database answers") from None
-        return {name: _rows(reading.answers.get(name), name, place) for name in sqls}
+        return read(self._kit, DataMissing.action, asked.conn_id, questions, seconds)
+
+
+def _unreachable(asked: DataMissing, answers: Mapping[str, Rows], missing: Sequence[str]) -> list[str]:
+    """The missing keys of periods that ended before the checkpoint. Without one none is known to be so."""
+    if not asked.checkpoint or not isinstance(asked.expected, Calendar):
+        return []
+    found = _column(answers["checkpoint"], "checkpoint")
+    if not found:
+        return []  # nothing was ever ingested: it begins at the beginning
+    first = calendar_key(min(found), asked.expected.every, asked.expected.zone)
+    return [key for key in missing if key < first]
 
 
 def _starts(calendar: Calendar, now: datetime) -> list[datetime]:
@@ -105,17 +112,6 @@ def _own(asked: DataMissing, starts: Sequence[datetime]) -> Mapping[str, Any]:
     }
     values = ends if asked.expected.every == "hour" else {name: end.date() for name, end in ends.items()}
     return {name: value for name, value in values.items() if name not in asked.parameters}
-
-
-def _rows(answer: Rows | Broken | None, name: str, place: str) -> Rows:
-    if answer is None:
-        raise SourceUnavailable(f"{place}: no time was left for the SQL of `{name}`; give the step more time")
-    if isinstance(answer, Broken):
-        told = f"{place}: the SQL of `{name}` cannot be run: {answer.why}"
-        if _SLOW.search(answer.why):
-            raise SourceUnavailable(f"{told}; it is asked again, or make it faster with :since and :until")
-        raise BadInput(f"{told}; correct it in the runbook")
-    return answer
 
 
 def _column(answer: Rows, name: str) -> list[Any]:

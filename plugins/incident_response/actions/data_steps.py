@@ -6,6 +6,8 @@ from .data_backfill import Backfill
 from .data_ingest import Ingest
 from .data_ingested import Ingested
 from .data_missing import FindMissing
+from .data_rows import ShowRows
+from .data_run import Run
 from .kit import ActionType
 
-ACTIONS: tuple[ActionType, ...] = (FindMissing, Ingest, Backfill, Ingested)
+ACTIONS: tuple[ActionType, ...] = (FindMissing, ShowRows, Run, Ingest, Backfill, Ingested)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from incident_response.sources.base import Entry
+from incident_response.sources.docker_engine import DockerSource
 from incident_response.sources.http_health import HttpTarget
 
 AnyEntry = TypeVar("AnyEntry", bound=Entry)
@@ -25,4 +26,6 @@ def at_once(entry: AnyEntry) -> AnyEntry:
             changes[name] = tuple(at_once(one) if isinstance(one, Entry) else one for one in value)
     if isinstance(entry, HttpTarget):
         changes["start_grace"] = timedelta()
+    if isinstance(entry, DockerSource):
+        changes["down_for"] = timedelta()  # a container that is not there will not come within these looks
     return entry.model_copy(update=changes)

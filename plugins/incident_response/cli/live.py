@@ -16,26 +16,29 @@ from incident_response.bootstrap import Services
 from incident_response.domain.errors import IncidentResponseError, NotConfigured
 from incident_response.domain.ports import Detector
 from incident_response.domain.redaction import one_line
+from incident_response.domain.services import called
 from incident_response.domain.signals import Signal
 
 from .impatience import at_once
 
 log = logging.getLogger(__name__)
 
-OK, WAITS, FAILED = "ok", "waits", "FAIL"
+OK, SEES, WAITS, FAILED = "ok", "sees", "waits", "FAIL"
 _GRACE = 5.0  # seconds after a detector's own time limit until its look is given up
 _MAIL = 15.0  # seconds for a login at the mail server
 _SHOWN = 6  # names of what fires
 _LOOKS = 3  # in a row: so many failures of a part, one query of several, make a detector tell of it
-# What fires because a part could not be looked at: for the clock that is trouble, here it is a failed check.
-_BLIND = {"DetectorFailing", "DataQueryFailed", "DatabaseConnectionFailure"}
+# What a detector says because it could not look: for the clock that is trouble, here it is a failed check. Of
+# another kind the same name is what somebody else says, by a source that has answered.
+_BLIND = {"postgres": "DatabaseConnectionFailure", "data_quality": "DataQueryFailed"}
+_BLIND_PART = "DetectorFailing"
 
 Seen = tuple[str, str]  # state and text
 
 
 @dataclass(frozen=True)
 class Looked:
-    """How one look ended: `state` is OK, WAITS or FAILED."""
+    """How one look ended: `state` is OK, SEES (it answered, and something fires), WAITS or FAILED."""
 
     name: str
     state: str
@@ -65,17 +68,17 @@ def _jobs(services: Services, now: datetime) -> Iterator[tuple[str, Callable[[],
             limit = source.time_limit.total_seconds()
             yield (
                 source.name,
-                partial(_closely, detectors.make(at_once(source)), now),
+                partial(_closely, detectors.make(at_once(source)), getattr(source, "kind", ""), now),
                 _LOOKS * limit + _GRACE,
             )
     yield "mail", lambda: _mail(services), _MAIL
 
 
 def _once(detector: Detector, now: datetime) -> Seen:
-    return _said(detector.poll({}, now).signals)
+    return _said(detector.poll({}, now).signals, "")
 
 
-def _closely(detector: Detector, now: datetime) -> Seen:
+def _closely(detector: Detector, kind: str, now: datetime) -> Seen:
     """Several looks, until one tells of something that cannot be looked at. The cursor goes nowhere else."""
     signals: dict[str, Signal] = {}
     cursor: Mapping[str, Any] = {}
@@ -83,9 +86,9 @@ def _closely(detector: Detector, now: datetime) -> Seen:
         seen = detector.poll(cursor, now)
         signals |= {signal.fingerprint: signal for signal in seen.signals}
         cursor = seen.cursor or {}
-        if any(signal.name in _BLIND for signal in signals.values()):
+        if any(_is_blind(signal, kind) for signal in signals.values()):
             break
-    return _said(list(signals.values()))
+    return _said(list(signals.values()), kind)
 
 
 def _waiting(missing: Sequence[str]) -> Callable[[], Seen]:
@@ -102,9 +105,13 @@ def _mail(services: Services) -> Seen:
     return OK, "the mail server takes the login"
 
 
-def _said(signals: Sequence[Signal]) -> Seen:
+def _is_blind(signal: Signal, kind: str) -> bool:
+    return signal.name in (_BLIND_PART, _BLIND.get(kind))
+
+
+def _said(signals: Sequence[Signal], kind: str) -> Seen:
     firing = [signal for signal in signals if signal.firing]
-    if blind := [signal for signal in firing if signal.name in _BLIND]:
+    if blind := [signal for signal in firing if _is_blind(signal, kind)]:
         more = f" (and {len(blind) - 1} more)" if len(blind) > 1 else ""
         # Where the summary leaves out why, the details know.
         why = blind[0].details.get("error", "")
@@ -112,10 +119,16 @@ def _said(signals: Sequence[Signal]) -> Seen:
         return FAILED, f"{blind[0].summary}{reason}{more}"
     if not firing:
         return OK, "nothing fires"
-    names = Counter(signal.name for signal in firing)
-    told = [f"{name} ×{count}" if count > 1 else name for name, count in names.most_common(_SHOWN)]
-    rest = f" and {len(names) - _SHOWN} more names" if len(names) > _SHOWN else ""
-    return OK, f"sees {', '.join(told)}{rest}"
+    named = Counter(_named(signal) for signal in firing)
+    told = [f"{name} ×{count}" if count > 1 else name for name, count in named.most_common(_SHOWN)]
+    rest = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
+    return SEES, f"{', '.join(told)}{rest}"
+
+
+def _named(signal: Signal) -> str:
+    """The alert, and what it speaks of."""
+    about = called(signal.labels)
+    return f"{signal.name} of {about}" if about else signal.name
 
 
 class _Begun:

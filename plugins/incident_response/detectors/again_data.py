@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from incident_response.domain.records import Sighting
-from incident_response.sources.data_checks import Anomaly, AnyCheck, Volume
+from incident_response.sources.data_checks import Anomaly, AnyCheck, Loss, Volume
 from incident_response.sources.data_quality import DataQualitySource
 
 from .again import ByLooking, World, name, unanswered
 from .base import Look
 from .data_memory import NEVER
 
+_BY_PAST = (Anomaly, Loss)  # judged by their own history
 _BROKEN = "DataQueryFailed"
 
 
@@ -27,7 +28,7 @@ class DataQualityAgain(ByLooking[DataQualitySource]):
         check = _check_of(source, sighting)
         if check is None:
             return False
-        return not isinstance(check, Anomaly) or name(sighting) == _BROKEN or _band(sighting) is not None
+        return not isinstance(check, _BY_PAST) or name(sighting) == _BROKEN or _band(sighting) is not None
 
     def strict(self, source: DataQualitySource, seen: Sequence[Sighting]) -> DataQualitySource:
         """The checks in question."""
@@ -57,15 +58,17 @@ def _check_of(source: DataQualitySource, sighting: Sighting) -> AnyCheck | None:
 
 
 def _at_once(check: AnyCheck, sighting: Sighting) -> AnyCheck:
-    if not isinstance(check, Anomaly):
+    if not isinstance(check, _BY_PAST):
         return check.model_copy(update={"failures": 1, "every": None})
     # Its past is with the detector; what was usual is with the finding, and is as good here.
     low, high = _band(sighting) or (-math.inf, math.inf)
     kept = {"name", "table", "service", "sql", "parameters", "alertname"}
     common: Mapping[str, Any] = check.model_dump(include=kept)
-    return Volume(kind="volume", at_least=low, at_most=high, **common)
+    return Volume(kind="volume", at_least=low, at_most=None if math.isinf(high) else high, **common)
 
 
 def _band(sighting: Sighting) -> tuple[float, float] | None:
-    low, high = sighting.details.get("usual_from"), sighting.details.get("usual_to")
+    """What was usual when it was found; of what was lost, what there was before."""
+    low = sighting.details.get("usual_from", sighting.details.get("kept_from"))
+    high = sighting.details.get("usual_to", math.inf)
     return (float(low), float(high)) if low is not None and high is not None else None

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from incident_response.clients.sql_reading import Rows
+from incident_response.clients.sql_showing import sample
 from incident_response.domain.times import in_words
 from incident_response.sources.data_checks import (
     Anomaly,
@@ -15,11 +16,12 @@ from incident_response.sources.data_checks import (
     Assertion,
     Completeness,
     Freshness,
+    Loss,
     Volume,
 )
 
 from .data_history import History
-from .data_values import Unusable, figure, moment, number, only_row, sample
+from .data_values import Unusable, figure, moment, number, only_row
 
 _MISSING = "MissingDataInCriticalTable"
 
@@ -45,6 +47,7 @@ def judge(check: AnyCheck, answer: Rows, history: History, now: datetime) -> Ver
         Volume: _volume,
         Completeness: _completeness,
         Anomaly: _anomaly,
+        Loss: _loss,
         Assertion: _assertion,
     }
     return kinds[type(check)](check, answer, history, now)
@@ -125,6 +128,31 @@ def _anomaly(check: Anomaly, answer: Rows, history: History, now: datetime) -> V
         f"the check {check.name} counts {figure(value)}, "
         f"usual is {figure(round(low, 2))} to {figure(round(high, 2))}",
         evidence={"usual_from": low, "usual_to": high, "seen": len(history.usual)},
+        history=after,
+    )
+
+
+def _loss(check: Loss, answer: Rows, history: History, now: datetime) -> Verdict:
+    """Held against the highest number there was; nothing at all is loss whatever the tolerance."""
+    (found,) = only_row(answer, (1,), "one number, for example SELECT count(*) …")
+    value = number(found) or 0.0
+    before = history.usual[0] if history.usual else value
+    kept_from = before * (1 - check.tolerance / 100)
+    lost = value < kept_from or (value <= 0 < before)
+    strange = (*history.strange, value) if lost else ()
+    accepted = len(strange) >= check.looks
+    after = History((value if accepted or not lost else before,), () if accepted else strange)
+    if not lost and value < before:
+        after = History((before,))
+    red = lost and not accepted
+    return Verdict(
+        "red" if red else "green",
+        value,
+        red,
+        check.alertname or (_MISSING if red and value <= 0 else check.alert),
+        f"the check {check.name} counts {figure(value)}, there were {figure(before)}: "
+        f"{figure(before - value)} are gone",
+        evidence={"before": before, "lost": before - value, "kept_from": kept_from},
         history=after,
     )
 

@@ -12,10 +12,8 @@ from zoneinfo import ZoneInfo
 from dateutil.parser import isoparse
 
 from incident_response.clients.sql_reading import Rows
-from incident_response.domain.redaction import MASK, one_line, redact
+from incident_response.domain.redaction import one_line
 from incident_response.domain.times import utc
-
-_MOST_COLUMNS = 12
 
 
 class Unusable(Exception):
@@ -61,27 +59,6 @@ def moment(value: Any, zone: str, now: datetime) -> datetime | None:
     raise Unusable(f"the query returned a {type(value).__name__} where a time is needed; cast it")
 
 
-def sample(answer: Rows, most: int = 5) -> list[dict[str, Any]]:
-    """The first rows for people: short, and without what looks like a secret."""
-    columns = answer.columns[:_MOST_COLUMNS]
-    return [
-        {one_line(column, 60): _shown(column, value) for column, value in zip(columns, row, strict=False)}
-        for row in answer.rows[:most]
-    ]
-
-
 def figure(value: float) -> str:
     """`1,234`, `0.4321`."""
     return f"{value:,.0f}" if value == int(value) else f"{value:,.4g}"
-
-
-def _shown(column: str, value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int)):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, (bytes, memoryview)):
-        return f"<{len(bytes(value))} bytes>"
-    if redact(f"{column}=x") != f"{column}=x":
-        return MASK
-    return one_line(value.isoformat() if isinstance(value, (date, time)) else str(value), 100)

@@ -49,6 +49,7 @@ class Step:
     checks: bool = False  # what it does is asked again until it knows
     when: tuple[str, ...] = ()  # only when one of these causes was found; empty: always
     unless: tuple[str, ...] = ()  # not when one of these was found
+    services: tuple[str, ...] = ()  # only in incidents about one of these; empty: in all
     within: timedelta = timedelta(minutes=1)  # its time; for a check: how long it may take until it is proven
     goes_on: bool = False  # its error does not end the remediation
     undoes: str = ""  # the step whose changes it takes back
@@ -58,10 +59,14 @@ class Step:
         """True when it sees something: a pause proves nothing."""
         return self.action != PAUSE
 
-    def applies(self, causes: Collection[str]) -> bool:
-        """Is it wanted, after these causes were found?"""
+    def applies(self, causes: Collection[str], about: Collection[str]) -> bool:
+        """Is it wanted, after these causes were found, in an incident about these services?"""
         wanted = not self.when or any(cause in causes for cause in self.when)
-        return wanted and not any(cause in causes for cause in self.unless)
+        return wanted and self.concerns(about) and not any(cause in causes for cause in self.unless)
+
+    def concerns(self, about: Collection[str]) -> bool:
+        """Is it meant for an incident about these services?"""
+        return not self.services or any(service in about for service in self.services)
 
 
 def resolved(given: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

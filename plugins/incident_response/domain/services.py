@@ -35,6 +35,7 @@ class Service:
     aliases: tuple[str, ...] = ()  # how labels call it
     depends_on: tuple[str, ...] = ()  # names; broken ones break this one
     container: Container | None = None
+    reads_conf: bool = True  # of a DAG: False, it cannot be told what to ingest
 
 
 class ServiceMap:

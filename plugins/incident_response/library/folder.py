@@ -17,7 +17,7 @@ from incident_response.domain.errors import BadInput, PolicyError
 from incident_response.domain.escalation import EscalationPolicy
 from incident_response.domain.exercises import is_exercise
 from incident_response.domain.grouping import Grouping
-from incident_response.domain.runbooks import Runbook
+from incident_response.domain.runbooks import Phase, Runbook
 from incident_response.domain.silences import MaintenanceWindow
 
 from . import (
@@ -28,6 +28,7 @@ from . import (
     runbook_file,
     services_file,
 )
+from .promises import broken_promises
 from .yaml_file import located, read
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class Library:
         found: dict[str, Runbook] = {}
         for path in self._runbook_files():
             entry = self._runbook(path)
-            if entry.problem is None:
+            if entry.problem is None and not self._promises(path, entry.value):
                 found[entry.value.name] = entry.value
         return found
 
@@ -143,20 +144,25 @@ class Library:
         """A valid runbook by name, None when there is none. Reads its file only."""
         for path in self._runbook_files():
             if path.stem == name and (entry := self._runbook(path)).problem is None:
-                return entry.value  # type: ignore[no-any-return]  # an entry holds what its reader made
+                return None if self._promises(path, entry.value) else entry.value
         return None
 
     def why_not(self, name: str) -> str:
         """What is wrong with the file of this runbook; empty when nothing is, or when there is no file."""
         for path in self._runbook_files():
-            if path.stem == name and (problem := self._runbook(path).problem):
+            if path.stem != name:
+                continue
+            entry = self._runbook(path)
+            for problem in [entry.problem] if entry.problem else self._promises(path, entry.value):
                 return f"{path.name}:{problem.line}: {problem.field}: {problem.problem}"
         return ""
 
     def problems(self) -> list[PolicyError]:
         """Everything that is wrong with the files now, each with file, line, field and remedy."""
+        promises = []
         for path in self._runbook_files():
-            self._runbook(path)
+            entry = self._runbook(path)
+            promises += [] if entry.problem else self._promises(path, entry.value)
         self.rules()
         self.grouping()
         self.windows()
@@ -166,7 +172,7 @@ class Library:
             self.current()
         with self._lock:
             problems = [entry.problem for entry in self._entries.values() if entry.problem]
-        return problems + self._rule_problems()
+        return problems + promises + self._rule_problems()
 
     def _rule_problems(self) -> list[PolicyError]:
         """Rules that name a runbook that does not exist, or one for exercises where the trouble is real."""
@@ -205,6 +211,18 @@ class Library:
             if r.runbook in practising and not is_exercise(r.service)
         ]
         return [*missing, *real]
+
+    def _promises(self, path: Path, runbook: Runbook) -> list[PolicyError]:
+        """What it promises and the pipelines of services.yaml cannot do: then it must not act."""
+        places = {
+            step.name: f"{phase.value}.{number}"
+            for phase in Phase
+            for number, step in enumerate(runbook.of(phase))
+        }
+        return [
+            located(path, f"{places[step.name]}.with", BadInput(why))
+            for step, why in broken_promises(runbook, self.grouping().services)
+        ]
 
     def _runbook_files(self) -> list[Path]:
         folder = self.folder / "runbooks"

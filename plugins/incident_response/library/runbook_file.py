@@ -43,6 +43,8 @@ def _several(value: Any) -> Any:
 Level = Literal[1, 2, 3, 4]
 Cause = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
 Causes = Annotated[tuple[Cause, ...], BeforeValidator(_several)]
+ServiceName = Annotated[str, Field(min_length=1, max_length=200)]
+Services = Annotated[tuple[ServiceName, ...], BeforeValidator(_several)]
 StepName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
 
 
@@ -60,6 +62,9 @@ class StepEntry(Model):
     )
     when: Causes = Field((), description="Only when one of these causes was found.")
     unless: Causes = Field((), description="Not when one of these causes was found.")
+    services: Services = Field(
+        (), description="Only in incidents about one of these services, tables or DAGs."
+    )
     within: Length | None = Field(
         None, description="Its time (1 min); for a check: how long it may take until it is proven (5 min)."
     )
@@ -268,6 +273,7 @@ def _steps(content: RunbookFile) -> Iterator[Step]:
                 checks=kind is Kind.CHECKS,
                 when=entry.when,
                 unless=entry.unless,
+                services=entry.services,
                 within=_PROOF if kind is Kind.CHECKS else Step.within,
                 goes_on=entry.on_error == "continue",
             )

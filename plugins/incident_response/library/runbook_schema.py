@@ -20,7 +20,7 @@ def schema() -> dict[str, Any]:
     found = RunbookFile.model_json_schema(by_alias=True, mode="validation")
     step = found["$defs"]["StepEntry"]
     step["properties"]["action"]["enum"] = sorted(MODELS)
-    for name in ("when", "unless"):
+    for name in ("when", "unless", "services"):
         several = step["properties"][name]
         step["properties"][name] = {
             "description": several["description"],

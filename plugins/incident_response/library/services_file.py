@@ -59,6 +59,11 @@ class ServiceEntry(Model):
         (), description="Names of services; trouble of theirs is trouble here."
     )
     container: ContainerEntry | None = Field(None, description="When it runs in a Docker container.")
+    reads_conf: bool = Field(
+        True,
+        description="Of a DAG that ingests: false when it reads neither conf nor params and goes on from its "
+        "own checkpoint. A runbook that would tell it a date is refused.",
+    )
 
 
 class UmbrellaEntry(Model):
@@ -130,7 +135,7 @@ def grouping(content: ServicesFile) -> Grouping:
     """The domain's record."""
     return Grouping(
         services=ServiceMap(
-            Service(s.name, s.aliases, s.depends_on, _container(s)) for s in content.services
+            Service(s.name, s.aliases, s.depends_on, _container(s), s.reads_conf) for s in content.services
         ),
         umbrellas=tuple(
             Umbrella(

@@ -37,6 +37,20 @@ class LookAtRuns(Parameters):
     many: int = Field(3, ge=2, le=100, description="Failures in so many DAGs at once are `many_dags`.")
 
 
+class LastRun(Parameters):
+    """Looks at the last run of another DAG that has ended: what did it say (procedures §5.5, step 1)?
+
+    For DAGs that check something themselves: the logs of their tasks are kept, those of failed ones first.
+    """
+
+    action: ClassVar[str] = "airflow.last_run"
+    kind: ClassVar[Kind] = Kind.LOOKS
+
+    dag_id: str = Field(min_length=1, max_length=250, description="The DAG.")
+    tasks: int = Field(5, ge=1, le=10, description="So many of its tasks are kept with their logs.")
+    log_lines: int = Field(60, ge=1, le=500, description="So many lines of each log are kept, the last ones.")
+
+
 class Resources(Parameters):
     """Looks at Airflow itself: components, queue, pools, running tasks (procedures §5.2, 3).
 
@@ -270,6 +284,7 @@ class UpstreamBackoff(Parameters):
 
 MODELS: tuple[type[Parameters], ...] = (
     LookAtRuns,
+    LastRun,
     Resources,
     ClearFailed,
     Rerun,

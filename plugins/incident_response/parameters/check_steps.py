@@ -36,6 +36,20 @@ class SignalsQuiet(Parameters):
     )  # fmt: skip
 
 
+class Told(Parameters):
+    """Which alerts does the incident hold? Names a cause by them, for `when` and `unless` of later steps."""
+
+    action: ClassVar[str] = "check.told"
+    kind: ClassVar[Kind] = Kind.LOOKS
+
+    alerts: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(
+        min_length=1, max_length=50, description="Names of alerts, as `alertname` has them."
+    )
+    finds: str = Field(
+        pattern=r"^[a-z][a-z0-9_]{0,40}$", description="The cause that is found when one of them fires."
+    )
+
+
 class CheckHttp(Parameters):
     """Does an address answer as a healthy one does, several times in a row (procedures §5.1, step 5)?
 
@@ -156,4 +170,4 @@ class CheckWait(Parameters):
     )
 
 
-MODELS: tuple[type[Parameters], ...] = (SignalsQuiet, CheckHttp, CheckPrometheus, CheckWait)
+MODELS: tuple[type[Parameters], ...] = (SignalsQuiet, Told, CheckHttp, CheckPrometheus, CheckWait)

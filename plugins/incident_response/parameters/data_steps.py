@@ -60,8 +60,14 @@ class DataMissing(Parameters):
         description="One SELECT of one column: the keys that are there. Values are named, `:country`; "
         "`:since` and `:until` (exclusive) are the ends of the calendar."
     )
+    checkpoint: Annotated[str, AfterValidator(lambda sql: reading(sql) if sql else sql)] = Field(
+        "",
+        max_length=20_000,
+        description="One SELECT of one date or time, for an ingestion that goes on from there and never "
+        "looks behind it: missing keys before it are `data_gap`, and no run brings them back.",
+    )
     parameters: Mapping[str, Value] = Field(
-        default_factory=dict, description="Values of both SQLs; they are bound, never put into the text."
+        default_factory=dict, description="Values of all SQLs; they are bound, never put into the text."
     )
     most: int = Field(
         50, ge=1, le=50, description="Keys in the finding. When more are missing, nothing is ingested."
@@ -74,6 +80,7 @@ class DataMissing(Parameters):
         named = bind_names(self.present)
         if isinstance(self.expected, ExpectedKeys):
             named |= bind_names(self.expected.sql)
+        named |= bind_names(self.checkpoint)
         all_bound(named - own, given - (named & own))
         return self
 
@@ -81,6 +88,56 @@ class DataMissing(Parameters):
     def connections(self) -> tuple[str, ...]:
         """The database's."""
         return (self.conn_id,)
+
+
+class DataRows(Parameters):
+    """Show what a database says about the trouble (procedures §5.5, steps 1 to 3).
+
+    One SELECT in a read-only transaction; its rows are kept as evidence, and the first ones are told in the
+    timeline: which countries and dates, how many rows, what the ingestion log says.
+    """
+
+    action: ClassVar[str] = "data.rows"
+    kind: ClassVar[Kind] = Kind.LOOKS
+
+    conn_id: str = Field("lianel_energy_db", min_length=1, description="Airflow connection of the database.")
+    title: str = Field(min_length=1, max_length=100, description="What the rows are, for people.")
+    name: str = Field("rows", pattern=r"^[\w.-]{1,60}$", description="Of the exhibit: `<name>.csv`.")
+    sql: Query = Field(description="One SELECT. Put the rows that matter most first.")
+    parameters: Mapping[str, Value] = Field(
+        default_factory=dict, description="Values that the SQL names, `:country`; they are bound."
+    )
+    most: int = Field(50, ge=1, le=500, description="Rows that are kept.")
+    finds: str = Field(
+        "", pattern=r"^([a-z][a-z0-9_]{0,40})?$", description="Cause that is found when there is a row."
+    )
+
+    @model_validator(mode="after")
+    def _bound(self) -> DataRows:
+        all_bound(bind_names(self.sql), frozenset(self.parameters))
+        return self
+
+    @property
+    def connections(self) -> tuple[str, ...]:
+        """The database's."""
+        return (self.conn_id,)
+
+
+class DataRun(Parameters):
+    """Run ingestion DAGs once that cannot be told what to ingest (procedures §5.5, step 4).
+
+    For DAGs that read neither conf nor params and go on from their own checkpoint. Refused while a run of one
+    is at work, and when the `data.missing` step found keys before the checkpoint. The run's id is
+    `incident-<number>-<attempt>`, so none is started twice. Nothing is undone.
+    """
+
+    action: ClassVar[str] = "data.run"
+    kind: ClassVar[Kind] = Kind.CHANGES
+
+    dags: tuple[Annotated[str, Field(min_length=1, max_length=250, pattern=r"^[\w.~-]+$")], ...] = Field(
+        min_length=1, max_length=20, description="The DAGs; each gets one run, without conf."
+    )
+    from_step: str = Field("missing", min_length=1, description="Name of the `data.missing` step, if any.")
 
 
 class _Ingesting(Parameters):
@@ -137,7 +194,7 @@ class DataBackfill(_Ingesting):
 
 
 class DataIngested(Parameters):
-    """Have all runs that `data.ingest` or `data.backfill` started ended well (procedures §5.5, step 4)?
+    """Have all runs ended well that an ingesting step started (procedures §5.5, step 4)?
 
     Not yet while one is queued or running; never any more when one has failed or is gone.
     """
@@ -149,4 +206,11 @@ class DataIngested(Parameters):
     from_step: str = Field("missing", min_length=1, description="As in the ingesting step.")
 
 
-MODELS: tuple[type[Parameters], ...] = (DataMissing, DataIngest, DataBackfill, DataIngested)
+MODELS: tuple[type[Parameters], ...] = (
+    DataMissing,
+    DataRows,
+    DataRun,
+    DataIngest,
+    DataBackfill,
+    DataIngested,
+)

@@ -12,7 +12,7 @@ from incident_response.domain.runbooks import Phase, Step, StepState
 from incident_response.domain.times import in_words
 
 from .job import Job, is_done, unfit
-from .skipping import PROVEN, UNTRIED, check_of
+from .skipping import PROVEN, UNTRIED, check_of, untried
 from .steps import Steps
 
 
@@ -28,17 +28,19 @@ class Checking(Steps):
             return is_done(before) or unneeded, before.text
         if job.proof:
             return True, self._skip(job, name, PROVEN, now)
-        tried = job.result(rung.name) if rung else None
-        if rung is not None and rung is not job.rungs[-1] and tried and tried.state is StepState.SKIPPED:
+        if rung is not None and untried(job, rung):
             return False, self._skip(job, name, UNTRIED, now)
         began = job.results.get(name) or self._begun(job, name, now)
         self._remediations.beat(job.incident.number, job.remediation.attempt, now)
         proven, texts = True, []
-        asked = [step for step in job.runbook.of(Phase.VERIFY) if step.applies(job.causes)]
-        if not any(step.looks for step in asked) and not is_practice(job.incident):
-            text = "no check was left that looks at anything: nothing is proven"
-            return False, self._end(job, began, StepState.FAILED, text, now).text
-        for step in asked:
+        checks = [step for step in job.runbook.of(Phase.VERIFY) if step.applies(job.causes, job.about)]
+        if not checks:  # nothing to look at proves nothing
+            why = f"no check of {job.runbook.name} is meant for {job.incident.service}, so nothing is proven"
+            return False, self._end(job, began, StepState.FAILED, why, now).text
+        if not any(step.looks for step in checks) and not is_practice(job.incident):
+            why = "the checks that are left only wait and look at nothing, so nothing is proven"
+            return False, self._end(job, began, StepState.FAILED, why, now).text
+        for step in checks:
             found, text = self._ask(job, step, began.started_at)
             texts.append(text)
             if found is None and now > began.started_at + step.within:
@@ -60,8 +62,8 @@ class Checking(Steps):
         """A check before anything is changed: has what it waits for come? None: ask again."""
         if (before := job.result(step.name)) is not None:
             return before.state is not StepState.FAILED, before.text
-        if not step.applies(job.causes):
-            return True, self._skip(job, step.name, unfit(step), now)
+        if not step.applies(job.causes, job.about):
+            return True, self._skip(job, step.name, unfit(job, step), now)
         began = job.results.get(step.name) or self._begun(job, step.name, now)
         found, text = self._ask(job, step, began.started_at)
         if found is True:

@@ -43,6 +43,12 @@ class Job:
         return tuple(dict.fromkeys(c for result in self.results.values() for c in result.causes))
 
     @property
+    def about(self) -> tuple[str, ...]:
+        """What the incident and its signals are about: its service, and the tables and DAGs they name."""
+        named = (one.labels.get(label) for one in self.sightings for label in ("service", "table", "dag_id"))
+        return tuple(dict.fromkeys((self.incident.service, *(name for name in named if name))))
+
+    @property
     def proof(self) -> str:
         """What proved that it worked, empty when nothing has."""
         proofs = (r.text for name, r in self.results.items() if verifies(name) and is_done(r))
@@ -72,6 +78,11 @@ class Job:
         return self.runbook.of(Phase.REPAIR)
 
     @property
+    def attempts(self) -> tuple[Step, ...]:
+        """The rungs that are meant for what was found; none: it only contains."""
+        return tuple(rung for rung in self.rungs if rung.applies(self.causes, self.about))
+
+    @property
     def asks(self) -> bool:
         """True when a person has to approve the plan."""
         return self.runbook.mode_for(self.incident.severity) is Mode.APPROVE and self.targets > 0
@@ -98,7 +109,9 @@ def changes(job: Job, result: StepResult) -> bool:
     return step is not None and step.changes
 
 
-def unfit(step: Step) -> str:
-    """Why a step whose causes were not found is skipped."""
+def unfit(job: Job, step: Step) -> str:
+    """Why a step that does not apply is skipped."""
+    if not step.concerns(job.about):
+        return f"not needed: it is for {', '.join(step.services)}"
     wanted = f"none of {', '.join(step.when)} was found" if step.when else "something else was found"
     return f"not needed: {wanted}"

@@ -21,8 +21,8 @@ class Looking(Steps):
         """Run a step that reads; what it found is kept before anything is changed."""
         if (before := job.result(step.name)) is not None:
             return before.text
-        if not step.applies(job.causes):
-            return self._skip(job, step.name, unfit(step), now)
+        if not step.applies(job.causes, job.about):
+            return self._skip(job, step.name, unfit(job, step), now)
         began = self._begun(job, step.name, now)
         try:
             finding: Finding = self._action(step.action).look(self._scene(job, step))

@@ -27,7 +27,7 @@ class Planning(Steps):
         plans: dict[str, list[dict[str, Any]]] = {}
         refused: dict[str, str] = {}
         steps = [step for step in job.runbook.steps if step.phase in (Phase.CONTAIN, Phase.REPAIR)]
-        fitting = [step for step in steps if step.applies(job.causes)]
+        fitting = [step for step in steps if step.applies(job.causes, job.about)]
         for step in fitting:
             try:
                 plans[step.name] = as_data(self._action(step.action).plan(self._scene(job, step)))

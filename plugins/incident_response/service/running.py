@@ -65,7 +65,7 @@ class Running(Looking, Planning, Acting, Checking):
             why = f": {red[1]}" if red else ""
             return RemediationState.UNKNOWN, f"step {running} broke off, its effect is unknown{why}"
         contained = [r.text for r in job.results.values() if is_done(r) and changes(job, r)]
-        if contained and not job.rungs and red is None:
+        if contained and not job.attempts and red is None:
             return RemediationState.CONTAINED, "; ".join(contained)
         failed = [
             r for r in job.results.values() if r.step.startswith("verify") and r.state is StepState.FAILED

@@ -55,7 +55,7 @@ class Skipping(Steps):
         if step is None:
             return "" if name in _DECISIONS else self._why_unchecked(job, name)
         if step.phase is Phase.DIAGNOSE:
-            return "" if step.applies(job.causes) else unfit(step)
+            return "" if step.applies(job.causes, job.about) else unfit(job, step)
         if step.phase is Phase.RESTORE:
             return UNTOUCHED if job.proof and not self._changed(job, step) else ""
         if not (guarded or job.proof or job.remediation.state is RemediationState.RUNNING):
@@ -68,16 +68,16 @@ class Skipping(Steps):
     def _why_unchecked(job: Job, name: str) -> str:
         if job.proof:
             return PROVEN
-        tried = [rung for rung in job.rungs[:-1] if check_of(rung) == name and rung.name in job.results]
-        return UNTRIED if any(job.results[rung.name].state is StepState.SKIPPED for rung in tried) else ""
+        rung = next((one for one in job.rungs if check_of(one) == name), None)
+        return UNTRIED if rung is not None and untried(job, rung) else ""
 
     @staticmethod
     def _why_not(job: Job, step: Step) -> str:
         """Why a step that changes things is not needed behind the guard; empty: it is."""
         if job.proof:
             return PROVEN
-        if not step.applies(job.causes):
-            return unfit(step)
+        if not step.applies(job.causes, job.about):
+            return unfit(job, step)
         return "" if job.remediation.state is RemediationState.RUNNING else "there was nothing to change"
 
     @staticmethod
@@ -85,6 +85,17 @@ class Skipping(Steps):
         """True when the step that `restoring` takes back has done something."""
         undone = job.results.get(restoring.undoes)
         return undone is not None and bool(undone.data.get("done"))
+
+
+def untried(job: Job, rung: Step) -> bool:
+    """True when there is nothing to check behind an attempt: it was skipped, and the last word is another's.
+
+    The last check tells whether all is well, unless no attempt was meant for what was found.
+    """
+    result = job.results.get(rung.name)
+    if result is None or result.state is not StepState.SKIPPED:
+        return False
+    return rung is not job.rungs[-1] or not job.attempts
 
 
 def check_of(rung: Step | None) -> str:

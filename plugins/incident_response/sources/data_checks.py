@@ -150,6 +150,27 @@ class Anomaly(Check):
         return {"factor": self.factor, "tolerance": self.tolerance, "looks": self.looks}
 
 
+class Loss(Check):
+    """The SQL returns one number that grows or stays, as the rows of a table. Less than there was is loss."""
+
+    alert = "DataLoss"
+    kind: Literal["loss"]
+    tolerance: float = Field(
+        1, ge=0, le=100, description="Percent that may be gone: corrections delete a few rows."
+    )
+    looks: int = Field(
+        28,
+        ge=2,
+        le=1000,
+        description="Red until then; when it lasted so many looks the lower number is the new level.",
+    )
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """As given."""
+        return {"tolerance": self.tolerance, "looks": self.looks}
+
+
 class Assertion(Check):
     """The SQL returns the rows that must not be there."""
 
@@ -163,4 +184,6 @@ class Assertion(Check):
         return {"allowed": self.allowed}
 
 
-AnyCheck = Annotated[Freshness | Volume | Completeness | Anomaly | Assertion, Field(discriminator="kind")]
+AnyCheck = Annotated[
+    Freshness | Volume | Completeness | Anomaly | Loss | Assertion, Field(discriminator="kind")
+]

@@ -12,6 +12,7 @@ from incident_response.actions.data_backfill import Backfill
 from incident_response.actions.data_ingest import Ingest
 from incident_response.actions.data_ingested import Ingested
 from incident_response.actions.data_keys import filled, period, run_id
+from incident_response.actions.data_run import Run
 from incident_response.domain.actions import Finding, Planned, Scene
 from incident_response.domain.errors import AirflowRefused, AirflowUnavailable, BadInput, Refused
 from incident_response.domain.severities import Scenario
@@ -257,7 +258,7 @@ class TestIngested:
             (
                 ("success", "running"),
                 None,
-                "1 of 2 ingesting runs have ended well; incident-42-2-2026-03-12 is",
+                "1 of 2 ingesting runs have ended well; load/incident-42-2-2026-03-12 is",
             ),
             (("queued", "queued"), None, "0 of 2"),
             (("success", "failed"), False, "incident-42-2-2026-03-12 is failed"),
@@ -283,3 +284,52 @@ class TestIngested:
         """Neither found nor done: not proven."""
         finding = Ingested(kit(airflow)).look(asked("data.ingested", missing={}, dag_id=""))
         assert (finding.proven, finding.text) == (None, "No ingesting run was started yet")
+
+
+class TestRun:
+    """For DAGs that cannot be told what to ingest."""
+
+    def run(self, missing: Any = None, *dags: str) -> Scene:
+        parameters = MODELS["data.run"].model_validate({"dags": dags or ("load",)})
+        about = incident("t", Scenario.DATA_QUALITY)
+        return scene(about, parameters, (), found={"missing": missing or found(*KEYS)}, attempt=2)
+
+    def test_each_dag_gets_one_run_without_conf_and_never_a_second(self, airflow: FakeIngestion) -> None:
+        """Also when the answer is lost, and when it is applied again."""
+        airflow.dags["other"] = {"dag_id": "other"}
+        action, here = Run(kit(airflow)), self.run(None, "load", "other")
+        plan = action.plan(here)
+        assert [one.target for one in plan] == ["run:load/incident-42-2", "run:other/incident-42-2"]
+        assert plan[0].text == "Trigger load once: run incident-42-2, which goes on from its own checkpoint"
+        airflow.answers = AirflowUnavailable("the answer was lost")
+        assert action.apply(here, plan[0]).text == "Run incident-42-2 of load is triggered"
+        assert action.apply(here, plan[0]).text == "Run incident-42-2 of load had been triggered before"
+        assert [(one["dag_run_id"], one["conf"], one["logical_date"]) for one in airflow.posted] == [
+            ("incident-42-2", {}, None)
+        ]
+        assert action.happened(here, plan[0]) is True
+
+    def test_a_run_at_work_is_not_joined_by_another(self, airflow: FakeIngestion) -> None:
+        """Neither in the plan nor when it began between plan and act."""
+        action, here = Run(kit(airflow)), self.run()
+        (planned,) = action.plan(here)
+        airflow.runs["scheduled__1"] = {"dag_run_id": "scheduled__1", "state": "running"}
+        for refused in (lambda: action.plan(here), lambda: action.apply(here, planned)):
+            with pytest.raises(Refused, match=r"load is at work \(scheduled__1\).*ingest the same again"):
+                refused()
+        assert airflow.posted == []
+
+    def test_what_lies_before_the_checkpoint_is_for_a_person(self, airflow: FakeIngestion) -> None:
+        """A run would be green and bring nothing back."""
+        with pytest.raises(Refused, match="2026-03-10 lie before the checkpoint of load: no run of it"):
+            Run(kit(airflow)).plan(self.run(found(*KEYS, unreachable=["2026-03-10"])))
+
+    def test_its_runs_are_proven_like_others(self, airflow: FakeIngestion) -> None:
+        """By the very run, not by another one."""
+        action, here = Run(kit(airflow)), self.run()
+        (planned,) = action.plan(here)
+        done = {planned.target: action.apply(here, planned).data}
+        airflow.runs["scheduled__2"] = {"dag_run_id": "scheduled__2", "state": "success"}
+        assert Ingested(kit(airflow)).look(asked("data.ingested", done=done)).proven is None
+        airflow.runs["incident-42-2"]["state"] = "success"
+        assert Ingested(kit(airflow)).look(asked("data.ingested", done=done)).proven is True

@@ -151,3 +151,20 @@ def test_a_database_that_is_away_and_no_password_in_its_message(tmp_path: Path) 
     with pytest.raises(NotConfigured, match="no SQL database") as strange:
         place.look()
     assert SECRET not in f"{away.value}{strange.value}"
+
+
+def test_what_lies_before_the_checkpoint_no_run_brings_back(place: Place) -> None:
+    """The day of the checkpoint itself is still to come; without any checkpoint all is."""
+    place.put("2026-03-28")
+    place.run("CREATE TABLE log (country text, reached text)")
+    asked = {
+        "expected": {"from": "2026-03-27", "to": "2026-03-30"},
+        "checkpoint": "SELECT min(reached) FROM (SELECT max(reached) AS reached FROM log GROUP BY country)",
+    }
+    assert place.look(**asked).causes == ("data_missing",)
+    place.run("INSERT INTO log VALUES ('SE', '2026-03-29'), ('SE', '2026-03-29'), ('NO', '2026-03-30')")
+    found = place.look(**asked)
+    assert found.data["missing"] == ["2026-03-27", "2026-03-29", "2026-03-30"]
+    assert found.data["unreachable"] == ["2026-03-27"]
+    assert found.causes == ("data_missing", "data_gap")
+    assert "1 of them lie before the checkpoint, so no run ingests them again" in found.text

@@ -99,7 +99,7 @@ def test_what_hangs_is_given_up_and_holds_up_no_other(
     assert list(found) == ["first", "second", "third", "fourth", "mail"]
     assert found["first"][0] == found["second"][0] == "FAIL"
     assert "no answer within 0.5 s, the look was given up" in found["first"][1]
-    assert found["third"] == ("ok", "sees Odd ×2, Down")
+    assert found["third"] == ("sees", "Odd ×2, Down")
     assert found["fourth"] == ("ok", "nothing fires")
 
 
@@ -148,7 +148,7 @@ def test_real_sources_tell_at_the_first_look_and_leave_nothing_behind(
     assert list(found) == ["airflow_runs", "airflow_edges", "web", "energy", "prometheus", "alerts", "mail"]
     assert found["airflow_runs"][0] == "FAIL"
     assert "create the Airflow connection `incident_response_api`" in found["airflow_runs"][1]
-    assert found["web"] == ("ok", "sees ServiceUnhealthy")
+    assert found["web"] == ("sees", "ServiceUnhealthy of keycloak")
     assert found["energy"][0] == "FAIL"
     assert f"PostgreSQL at 127.0.0.1:{closed} gives no connection" in found["energy"][1]
     assert found["prometheus"][0] == "FAIL"

@@ -12,14 +12,17 @@ from pydantic import TypeAdapter, ValidationError
 
 from incident_response.clients.sql_engine import engine, url_of
 from incident_response.clients.sql_reading import Rows
+from incident_response.clients.sql_showing import sample
+from incident_response.detectors.again_data import DataQualityAgain
 from incident_response.detectors.data_history import History
 from incident_response.detectors.data_judgement import Verdict, judge
 from incident_response.detectors.data_memory import Kept
-from incident_response.detectors.data_values import Unusable, moment, number, sample
+from incident_response.detectors.data_values import Unusable, moment, number
 from incident_response.domain.connections import Connection
 from incident_response.domain.errors import NotConfigured
 from incident_response.sources.data_checks import AnyCheck
 from incident_response.sources.data_quality import DataQualitySource
+from tests.support.scenes import sighting
 from tests.support.shipped import START
 
 CHECK: TypeAdapter[Any] = TypeAdapter(AnyCheck)
@@ -294,3 +297,38 @@ def test_two_checks_of_one_name_are_refused() -> None:
         DataQualitySource.model_validate(
             {"kind": "data_quality", "name": "d", "conn_id": "x", "checks": [one, one]}
         )
+
+
+def test_a_table_that_shrinks_has_lost_data_and_one_that_is_empty_is_missing_it() -> None:
+    """A few rows may be corrected away, growth is learnt at once, and what is lost is not forgotten soon."""
+    of = check("loss", tolerance=1, looks=3)
+    history = verdict(of, 1000).history
+    assert not verdict(of, 995, history=history).fires
+    grown = verdict(of, 2000, history=history).history
+    lost = verdict(of, 1500, history=grown)
+    assert (lost.fires, lost.alert, lost.evidence["lost"]) == (True, "DataLoss", 500)
+    assert lost.words == "the check c counts 1,500, there were 2,000: 500 are gone"
+    empty = verdict(of, 0, history=grown)
+    assert (empty.fires, empty.alert) == (True, "MissingDataInCriticalTable")
+    assert verdict(check("loss", tolerance=100), 0, history=grown).fires, "whatever the tolerance"
+    second = verdict(of, 1500, history=lost.history)
+    assert second.fires
+    third = verdict(of, 1500, history=second.history)
+    assert (third.fires, third.history.usual) == (False, (1500.0,)), "people have let it stand: the new level"
+
+
+def test_a_loss_looked_at_again_is_held_against_what_there_was() -> None:
+    """A runbook asks the very query again, without the detector's past."""
+    source = DataQualitySource.model_validate(
+        {
+            "kind": "data_quality",
+            "name": "energy",
+            "conn_id": "energy",
+            "checks": [{"kind": "loss", "name": "c", "table": "t", "sql": "SELECT 1"}],
+        }
+    )
+    kept = {"before": 100, "kept_from": 99.0}
+    seen = sighting("data_quality", details=kept, alertname="DataLoss", check="c", table="t")
+    (again,) = DataQualityAgain().strict(source, [seen]).checks
+    assert not verdict(again, 99).fires
+    assert verdict(again, 98).fires

@@ -49,7 +49,7 @@ PLATFORM = [
     ("RedisDown", "redis", {"instance": "redis:6379"}, P2, Scenario.SERVICE_OUTAGE),
     ("NginxDown", "nginx", {"instance": "nginx:80"}, P1, Scenario.SERVICE_OUTAGE),
     ("DataStale", "data_quality", {"service": "fact_energy_annual"}, P3, Scenario.DATA_QUALITY),
-    ("MissingDataInCriticalTable", "data_quality", {}, P2, Scenario.DATA_QUALITY),
+    ("MissingDataInCriticalTable", "data_quality", {}, P1, Scenario.DATA_QUALITY),
     ("DataVolumeAnomaly", "data_quality", {}, P3, Scenario.DATA_QUALITY),
     ("OSMDataMissing", "data_quality", {}, P3, Scenario.DATA_QUALITY),
     ("HighIngestionFailureRate", "data_quality", {}, P2, Scenario.DATA_QUALITY),

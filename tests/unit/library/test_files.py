@@ -230,3 +230,23 @@ def test_the_schema_in_the_docs_is_that_of_this_version() -> None:
 def test_the_shipped_runbooks_fit_the_schema(path: Path) -> None:
     """With the validator that editors use."""
     Draft202012Validator(schema()).validate(yaml.safe_load(path.read_text()))
+
+
+def test_a_runbook_that_tells_a_date_to_a_pipeline_that_reads_none_is_refused(library: Library) -> None:
+    """It would promise what the pipeline cannot do: named with file, line, field and remedy, and absent."""
+    before = "dags: [entsoe_ingestion], f"
+    edit(library, "runbooks/data-quality-issues.yaml", "action: data.run", "action: data.ingest")
+    edit(library, "runbooks/data-quality-issues.yaml", before, "dag_id: entsoe_ingestion, f")
+    assert "data-quality-issues" not in library.runbooks()
+    assert library.runbook("data-quality-issues") is None
+    problem = next(one for one in library.problems() if one.file.endswith("data-quality-issues.yaml"))
+    assert problem.field == "repair.0.with"
+    text = (library.folder / "runbooks" / "data-quality-issues.yaml").read_text()
+    assert "entsoe_ingestion" in text.splitlines()[problem.line - 1]
+    assert "cannot be told a date" in problem.problem
+    assert "use data.run" in library.why_not("data-quality-issues")
+
+    before = "name: entsoe_ingestion, depends_on: [lianel_energy], reads_conf: false"
+    edit(library, "policy/services.yaml", before, "name: entsoe_ingestion")
+    assert library.runbook("data-quality-issues") is not None
+    assert library.problems() == []

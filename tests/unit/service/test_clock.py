@@ -207,7 +207,7 @@ def test_missing_things_are_named(house: House) -> None:
 
 def test_a_written_runbook_is_for_people(house: House) -> None:
     """It has no steps: a run of it is refused, the incident shows its text."""
-    labels = {"alertname": "DataStale", "table": "fact_energy_annual"}
+    labels = {"alertname": "DataInvalid", "table": "fact_energy_annual"}
     house.intake.receive([Signal("data_quality", labels, "stale", START)], START)
     assert house.incident(1).runbook == "data-quality-by-hand"
     with pytest.raises(IllegalTransition, match="people follow it"):

@@ -651,3 +651,33 @@ def test_the_guard_asks_airflow_for_the_switch_once_and_before_its_transaction(
     monkeypatch.setattr(site.house.remediations, "_variable", lambda: order.append("asked"))
     assert site.step("guard")[0]
     assert order == ["asked", "transaction"]
+
+
+ELSEWHERE = (
+    Step("see", Phase.DIAGNOSE, "look"),
+    Step("pause", Phase.CONTAIN, "pause", changes=True),
+    Step("restart", Phase.REPAIR, "restart", changes=True, services=("b",)),
+    Step("replace", Phase.REPAIR, "replace", changes=True, services=("b", "c")),
+    Step("healthy", Phase.VERIFY, "healthy", within=timedelta(minutes=3)),
+    Step("resume", Phase.RESTORE, undoes="pause", changes=True),
+)
+
+
+def test_attempts_for_other_services_are_none_and_what_is_contained_goes_to_people() -> None:
+    """Nothing is asked for a proof that no attempt could have earned."""
+    site = Site(steps=ELSEWHERE)
+    assert site.all() is RemediationState.CONTAINED
+    assert site.world.done == ["pause dag:reader"]
+    assert site.job.results["restart"].text == "not needed: it is for b"
+    assert site.job.results["verify_replace"].state is StepState.SKIPPED
+    assert site.house.incident(site.number).status is not Status.MITIGATED
+
+
+def test_checks_that_are_all_for_other_services_prove_nothing() -> None:
+    """An attempt was made, and nothing looks at what became of it."""
+    book = Site().job.runbook.steps
+    steps = (*book[:4], Step("healthy", Phase.VERIFY, "healthy", services=("b",)), book[-1])
+    site = Site(steps=steps)
+    site.world.works = True
+    assert site.all() is RemediationState.FAILED
+    assert "no check of mend is meant for a, so nothing is proven" in site.text
