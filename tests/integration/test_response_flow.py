@@ -212,6 +212,18 @@ def test_a_runbook_started_by_hand_asks_for_a_remediation_in_the_persons_name(ho
     ]
 
 
+def test_the_drill_started_from_airflows_form_does_not_touch_real_trouble(house: Deployment) -> None:
+    """It would wait ten seconds, call that a proof, and resolve it."""
+    incident = house.of("never_heals")
+    assert incident is not None
+
+    run_id = house.airflow.trigger("runbook_drill", {"incident": incident.number})
+
+    house.airflow.wait_run("runbook_drill", run_id, ["failed"])
+    assert "drill is for exercises only" in house.airflow.task_logs("runbook_drill", run_id)
+    assert "drill" not in {one.runbook for one in house.remediations(incident.number)}
+
+
 def _milestones(house: Deployment, number: int) -> dict[str, float]:
     failed_at = house.sightings(number)[0].first_at
     words = {

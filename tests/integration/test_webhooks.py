@@ -216,6 +216,22 @@ def test_an_alert_opens_an_incident_and_its_end_mitigates_it(pushed: Pushed, by:
     until("the end", lambda: pushed.incident(service).status is Status.MITIGATED)  # type: ignore[union-attr]
 
 
+def test_an_alert_that_is_back_with_its_first_start_fires(pushed: Pushed) -> None:
+    """Alertmanager joins what overlaps: the second firing has the start of the first one."""
+    pushed.alert("DatabaseConnectionFailure", "refired")
+    until("the incident", lambda: pushed.incident("refired"))
+    number = pushed.incident("refired").number  # type: ignore[union-attr]
+    with pushed.services.store.read() as tx:
+        start = tx.sightings(number)[0].details["starts_at"]
+    pushed.alert("DatabaseConnectionFailure", "refired", ended=True)
+    until("the end", lambda: pushed.incident("refired").status is Status.MITIGATED)  # type: ignore[union-attr]
+    pushed.alert("DatabaseConnectionFailure", "refired")
+    until("that it is back", lambda: pushed.incident("refired").status is Status.TRIGGERED)  # type: ignore[union-attr]
+    with pushed.services.store.read() as tx:
+        (sighting,) = tx.sightings(number)
+    assert (sighting.firing, sighting.details["starts_at"]) == (True, start)
+
+
 def test_alertmanagers_pagerduty_client_is_served(pushed: Pushed) -> None:
     """A real client of Events v2: triggered, then resolved by its key."""
     pushed.alert("DiskSpaceLow", "pd-service", by="pagerduty")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from incident_response.domain.incidents import Status
+from incident_response.domain.signals import Signal
 from tests.web.conftest import House
 from tests.web.reading import part
 
@@ -52,3 +54,29 @@ def test_who_is_waited_for_is_said(house: House) -> None:
         assert "Nobody is paged before" not in client.get(str(number)).text
         assert "The runbook goes first" not in client.get(str(number)).text
     assert "grouping waits" not in client.get("").text
+
+
+def test_the_drill_is_offered_in_no_real_incident_and_refuses_one(house: House) -> None:
+    """It looks at nothing: its proof would resolve a real outage."""
+    number = house.alert("till-7", "SomethingElse", severity="P1")
+    text = house.client().get(str(number)).text
+    assert "drill" not in text
+    answer = house.press(f"{number}/remediate", runbook="drill")
+    assert (answer.status_code, "for exercises only" in answer.text) == (409, True)
+    with house.services.store.read() as tx:
+        assert list(tx.remediations(number)) == []
+    assert house.get(number).status is Status.TRIGGERED
+
+
+def test_the_drill_is_offered_in_an_exercise(house: House) -> None:
+    """As its own runbook."""
+    labels = {"alertname": "Drill", "exercise": "true", "service": "till", "severity": "P3", "begun": "1"}
+    signal = Signal("exercise", labels, "till is said to be down", house.now)
+    (receipt,) = house.services.intake.receive([signal], house.now)
+    assert house.press(f"{receipt.incident}/remediate", runbook="drill").status_code == 303
+
+
+def test_what_merely_calls_itself_an_exercise_is_real(house: House) -> None:
+    """A service of such a name."""
+    number = house.alert("exercise bikes", "SomethingElse")
+    assert house.press(f"{number}/remediate", runbook="drill").status_code == 409

@@ -9,8 +9,6 @@ from typing import Any
 
 from incident_response.domain.signals import Signal
 
-_REMEMBERED = timedelta(hours=1)
-
 
 class Watch:
     """The memory of a state-like source, kept in the detector's cursor (JSON).
@@ -22,9 +20,6 @@ class Watch:
     def __init__(self, source: str, cursor: Mapping[str, Any], now: datetime, repeat: timedelta) -> None:
         self._source, self._now, self._repeat = source, now, repeat
         self._known: dict[str, dict[str, Any]] = dict(cursor.get("firing", {}))
-        # What ended a while ago: if it fires anew, that is news, whenever the source says that it began.
-        ended = {key: datetime.fromisoformat(at) for key, at in cursor.get("ended", {}).items()}
-        self._ended = {key: at for key, at in ended.items() if now - at < _REMEMBERED}
 
     def firing_since(self, fingerprint: str) -> datetime | None:
         """When this thing began to fire, None when it did not fire at the last look."""
@@ -46,7 +41,7 @@ class Watch:
             known = self._known.get(key)
             due = known is None or self._now - datetime.fromisoformat(known["told"]) >= self._repeat
             if due:
-                signals.append(self._repeated(signal, known) if known else self._begun(signal))
+                signals.append(self._repeated(signal, known) if known else signal)
             seen[key] = {
                 "labels": dict(signal.labels),
                 "summary": signal.summary,
@@ -57,27 +52,17 @@ class Watch:
         kept = {key: known for key, known in gone.items() if not complete or key in held}
         over = {key: known for key, known in gone.items() if key not in kept}
         signals += [self._resolved(known) for known in over.values()]
-        self._ended |= dict.fromkeys(over, self._now)
         seen |= kept
         self._known = seen
         return signals
 
     def cursor(self) -> dict[str, Any]:
         """What to remember until the next look."""
-        ended = sorted(self._ended.items(), key=lambda one: one[1])
-        return {"firing": self._known, "ended": {key: at.isoformat() for key, at in ended}}
-
-    def _begun(self, signal: Signal) -> Signal:
-        after = self._ended.pop(signal.fingerprint, None)
-        if after is None or signal.occurred_at > after:
-            return signal
-        return replace(signal, occurred_at=after + timedelta(microseconds=1))
+        return {"firing": self._known}
 
     def _repeated(self, signal: Signal, known: Mapping[str, Any]) -> Signal:
-        """It fires now, too: what others said meanwhile is older. `since` tells when it began."""
-        since = {"since": known["since"]}
-        at = max(signal.occurred_at, self._now)
-        return replace(signal, occurred_at=at, details={**signal.details, **since})
+        """It fires now, too. `since` tells when it began."""
+        return replace(signal, occurred_at=self._now, details={**signal.details, "since": known["since"]})
 
     def _resolved(self, known: Mapping[str, Any]) -> Signal:
         return Signal(self._source, known["labels"], known["summary"], self._now, firing=False)

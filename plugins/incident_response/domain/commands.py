@@ -185,12 +185,20 @@ def post_update(incident: Incident, policy: EscalationPolicy, text: str, by: str
 
 
 def set_severity(
-    incident: Incident, policy: EscalationPolicy, severity: Severity, by: str, now: datetime
+    incident: Incident,
+    policy: EscalationPolicy,
+    severity: Severity,
+    by: str,
+    now: datetime,
+    *,
+    title: str = "",
 ) -> Change:
-    """Change the severity.
+    """Change the severity; `title`: the words of what is told now, empty when they stay.
 
-    Due times are recomputed from the start of the cycle; raising never makes one later. No page becomes due
-    before now: it would be told as late by all that time, and taken for one that was due then and has fired.
+    A raise pages, whoever has acknowledged the lesser trouble; where the first page is yet to come, it is
+    that one, now at the new severity. Due times are recomputed from the start of the cycle; raising never
+    makes one later. No page becomes due before now: it would be told as late by all that time, and taken for
+    one that was due then and has fired.
     """
     must_be_open(incident)
     if severity is incident.severity:
@@ -219,17 +227,22 @@ def set_severity(
     if targets.update_every and not incident.asks:
         update = policy.due(now, targets.update_every)
         after = after.evolve(update_due_at=min(after.update_due_at or update, update) if raised else update)
-    change = Change(after.evolve(escalate_at=ladder)).event(
+    title = title or incident.title
+    step = f"from {incident.severity.value} to {severity.value}"
+    words = f": {title}" if title != incident.title else ""
+    change = Change(after.evolve(escalate_at=ladder, title=title)).event(
         now,
         EventKind.SEVERITY,
         by,
-        f"Severity {'raised' if raised else 'lowered'} from {incident.severity.value} to {severity.value}",
+        f"Severity {'raised' if raised else 'lowered'} {step}{words}",
         before=incident.severity.value,
         after=severity.value,
     )
     if raised and severity.rank <= 2 < incident.severity.rank:
         name = f"raised:{now.isoformat()}"
-        change = notice(change, policy.stakeholders, "incident_notification", name, now, incident.title)
+        change = notice(change, policy.stakeholders, "incident_notification", name, now, title)
+    if raised and after.page_at is None and after.status is not Status.MITIGATED:
+        change = page(change, policy, after.level, f"severity raised to {severity.value}", now, now)
     return change
 
 

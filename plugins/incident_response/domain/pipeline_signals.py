@@ -25,6 +25,7 @@ RUN_FAILED = "AirflowDAGRunFailed"
 RUN_STUCK = "AirflowRunStuck"
 IMPORT_ERROR = "AirflowImportError"
 # our own DAGs: they page by themselves, and must not open incidents about incidents
+_ALERTS = frozenset({TASK_FAILED, RUN_FAILED, RUN_STUCK, IMPORT_ERROR})
 OWN_TAG = "incident-response"
 
 
@@ -78,6 +79,15 @@ class DagFacts:
     def ignored(self, opt_out_tag: str) -> str | None:
         """Why signals of this DAG are dropped: the tag that says so. None: they are not."""
         return next((tag for tag in (opt_out_tag, OWN_TAG) if tag and tag in self.tags), None)
+
+
+def is_happening(signal: Signal) -> bool:
+    """True for what happened in Airflow at one moment, whoever tells it, and whenever.
+
+    It bears the time of Airflow, in whose processes all of this runs: the only time of a sender that may be
+    compared with ours. A callback that waited in the spool is recognised by it.
+    """
+    return bool(signal.occurrence) and signal.alertname in _ALERTS
 
 
 def task_failed(

@@ -34,7 +34,8 @@ class Sighting:
     fingerprint: str
     labels: Mapping[str, str]
     summary: str
-    firing: bool  # as of the latest `last_at`
+    firing: bool  # as it was told last
+    # When it arrived here, by our clock; of a happening of a pipeline: when it happened, by Airflow's.
     first_at: datetime
     last_at: datetime
     count: int = 1

@@ -14,6 +14,7 @@ from .severities import Scenario, Severity
 _REFERENCE = re.compile(r"\$([a-z][a-z0-9_]*)")
 
 
+PAUSE = "check.wait"  # the action that looks at nothing
 APPROVE = "approve"  # the step of a remediation that waits for a person, and holds who it was
 
 
@@ -53,6 +54,11 @@ class Step:
     goes_on: bool = False  # its error does not end the remediation
     undoes: str = ""  # the step whose changes it takes back
     may_ask: bool = False  # what it plans may need a person's approval, whatever the runbook's mode
+
+    @property
+    def looks(self) -> bool:
+        """True when it sees something: a pause proves nothing."""
+        return self.action != PAUSE
 
     def applies(self, causes: Collection[str], about: Collection[str]) -> bool:
         """Is it wanted, after these causes were found, in an incident about these services?"""
@@ -115,6 +121,14 @@ class Runbook:
     def written(self) -> bool:
         """True for a text without steps: people follow it, and no DAG does."""
         return not self.steps
+
+    @property
+    def practises(self) -> bool:
+        """True when it changes nothing and looks at nothing to prove it: it is for exercises only."""
+        verify = self.of(Phase.VERIFY)
+        return (
+            bool(verify) and not any(step.changes for step in self.steps) and not any(v.looks for v in verify)
+        )
 
     def of(self, phase: Phase) -> tuple[Step, ...]:
         """The steps of a phase, in order."""

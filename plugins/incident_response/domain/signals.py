@@ -14,6 +14,7 @@ _FNV_OFFSET, _FNV_PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFF
 _SEPARATOR = b"\xff"
 ALERTNAME = "alertname"
 UNPROVEN = "unproven"  # where `details` of a resolved signal say why it is no proof of health
+STARTS_AT = "starts_at"  # a detail: since when it fires, as its sender says; compared with its like only
 
 
 def fingerprint(labels: Mapping[str, str]) -> str:
@@ -29,6 +30,11 @@ def _fingerprint(labels: tuple[tuple[str, str], ...]) -> str:
     return f"{digest:016x}"
 
 
+def start_of(details: Mapping[str, Any]) -> str:
+    """See Signal.start."""
+    return str(details.get(STARTS_AT) or details.get("since") or "")
+
+
 @dataclass(frozen=True)
 class Signal:
     """One outside observation, firing or resolved, from any source."""
@@ -38,7 +44,9 @@ class Signal:
         str, str
     ]  # `alertname` and what identifies the thing; the fingerprint is computed from them
     summary: str  # one line for people
-    occurred_at: datetime  # when it happened, not when it was seen
+    # When it happened, as its sender says, whose clock may be a year ahead: it is shown. What a source says
+    # now is decided by the order of arrival.
+    occurred_at: datetime
     firing: bool = True
     occurrence: str = ""  # identity of one happening (`dag/run/task/map/try`); "" when the source has none
     details: Mapping[str, Any] = field(default_factory=dict)  # kept as evidence; JSON values only
@@ -50,6 +58,14 @@ class Signal:
     def alertname(self) -> str:
         """The label of this name, empty when there is none."""
         return self.labels.get(ALERTNAME, "")
+
+    @property
+    def start(self) -> str:
+        """The sender's mark of this firing, the same with each repeat and with its end; empty: none.
+
+        Two marks are the same or not; a sender that cuts its times may give two firings the same one.
+        """
+        return start_of(self.details)
 
     @property
     def name(self) -> str:

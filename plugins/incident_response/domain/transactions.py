@@ -115,8 +115,10 @@ class Transaction(Protocol):
     def skip_parcels(self, number: int, now: datetime) -> int:
         """Messages of an incident that nobody has begun to send are not needed any more; returns how many."""
 
-    def followed(self, fingerprints: Collection[str]) -> Mapping[str, int]:
-        """By fingerprint: the open incident of which it is a consequence that fires."""
+    def followed(self, fingerprints: Collection[str]) -> Sequence[Sighting]:
+        """The consequences of these that fire, the oldest incident's first: of open incidents, and of those
+        that are over and have not released them yet.
+        """
 
     def waiting(self) -> Sequence[Sighting]:
         """Firing signals of open incidents, in whatever role, that name what they waited for."""
@@ -138,7 +140,9 @@ class Transaction(Protocol):
         """End one now, and look at what it holds; False when there is none that lasts."""
 
     def hold(self, held: Sequence[Held]) -> None:
-        """Keep muted signals, one for each source and fingerprint, the latest."""
+        """Keep signals, one for each source and fingerprint: what arrives counts, of happenings what
+        happened later.
+        """
 
     def drop_held(self, keys: Collection[tuple[str, str]]) -> None:
         """Forget the held signals of these sources and fingerprints."""
@@ -149,19 +153,31 @@ class Transaction(Protocol):
     def held(self, limit: int) -> Sequence[Held]:
         """All muted signals, those whose mute ends first first."""
 
+    def held_of(self, fingerprints: Collection[str]) -> Sequence[Held]:
+        """All that waits of these, muted ones and ends."""
+
+    def held_from(self, source: str) -> Sequence[Held]:
+        """All muted signals of one source."""
+
     def ended(self, dedup_keys: Collection[str]) -> Sequence[Held]:
         """Resolved signals of these causes that wait for the firing ones they came before."""
 
     # signals
     def record(self, sightings: Sequence[Sighting]) -> None:
         """Count signals into their incidents; keys (incident, source, fingerprint) are unique within one
-        call.
+        call. What is told now is the last word; of happenings (`occurrence`) the latest by `last_at` is.
         """
 
     def seen(self, fingerprints: Collection[str]) -> Collection[tuple[str, str]]:
         """All (fingerprint, occurrence) pairs with an occurrence kept for these, in incidents of any
         status.
         """
+
+    def told_of(self, number: int, fingerprints: Collection[str]) -> Sequence[Sighting]:
+        """What an incident keeps of these."""
+
+    def known(self, fingerprints: Collection[str]) -> Collection[str]:
+        """Those of which any incident keeps anything."""
 
     def firing(self, numbers: Collection[int]) -> Mapping[int, int]:
         """By incident: how many of its own fingerprints fire (0 when none); consequences do not count."""

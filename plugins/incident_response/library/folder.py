@@ -14,6 +14,7 @@ from incident_response.domain.automation import Limits
 from incident_response.domain.classification import Rules
 from incident_response.domain.errors import BadInput, PolicyError
 from incident_response.domain.escalation import EscalationPolicy
+from incident_response.domain.exercises import is_exercise
 from incident_response.domain.grouping import Grouping
 from incident_response.domain.logs import logger
 from incident_response.domain.runbooks import Phase, Runbook
@@ -174,7 +175,7 @@ class Library:
         return problems + promises + self._rule_problems()
 
     def _rule_problems(self) -> list[PolicyError]:
-        """Rules that name a runbook that does not exist."""
+        """Rules that name a runbook that does not exist, or one for exercises where the trouble is real."""
         known = self.runbooks()
         services = self.folder / "policy" / "services.yaml"
         named = [
@@ -184,7 +185,7 @@ class Library:
                 for n, u in enumerate(self.grouping().umbrellas)
             ),
         ]
-        return [
+        missing = [
             located(
                 path,
                 f"{place}.runbook",
@@ -196,6 +197,20 @@ class Library:
             for path, place, name, runbook in named
             if runbook and runbook not in known
         ]
+        practising = {name for name, book in known.items() if book.practises}
+        real = [
+            located(
+                self._classification,
+                f"rules.{n}.runbook",
+                BadInput(
+                    f"rule {r.name!r} names the runbook {r.runbook!r}, which is for exercises only; "
+                    "its incidents go to people at once"
+                ),
+            )
+            for n, r in enumerate(self.rules())
+            if r.runbook in practising and not is_exercise(r.service)
+        ]
+        return [*missing, *real]
 
     def _promises(self, path: Path, runbook: Runbook) -> list[PolicyError]:
         """What it promises and the pipelines of services.yaml cannot do: then it must not act."""

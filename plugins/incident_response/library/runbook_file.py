@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from incident_response.domain.actions import Kind
-from incident_response.domain.runbooks import Mode, Phase, Runbook, Setting, Step, resolved
+from incident_response.domain.runbooks import PAUSE, Mode, Phase, Runbook, Setting, Step, resolved
 from incident_response.domain.severities import Scenario, Severity
 from incident_response.lengths import Length
 from incident_response.parameters.registry import MODELS
@@ -193,6 +193,8 @@ class RunbookFile(Model):
             raise Misplaced("it only contains; remove `verify` and `restore`, or add a `repair`", "contain")
         if self.repair and not self.verify:
             raise Misplaced("nothing proves that it works; add a check under `verify`", "repair")
+        if self.repair and all(step.action == PAUSE for step in self.verify):
+            raise Misplaced(f"{PAUSE} looks at nothing; add a check that proves the repair", "verify")
         return self
 
     def _entries(self) -> Iterator[tuple[Phase, int, StepEntry | RestoreEntry]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from incident_response import bootstrap
 from incident_response.domain.errors import BadInput, IllegalTransition, IncidentNotFound, RunbookNotFound
+from incident_response.domain.exercises import fits
 from incident_response.domain.incidents import Incident
 from incident_response.domain.logs import logger
 from incident_response.domain.records import Sighting
@@ -35,8 +36,10 @@ def triage(**context: Any) -> str:
     if not found.runbook:
         return f"{found.key} has no runbook: people repair it"
     book = services.library.runbook(found.runbook)
-    if book is not None and book.written:
+    if book is not None and (book.written or not fits(book, found)):
         reason = f"people follow the written runbook {book.name}"
+        if not book.written:
+            reason = f"{book.name} is for exercises only, and this is none"
         if not found.pages:  # the grace before the first page is for a repair, and nothing repairs here
             services.lifecycle.escalate(found.number, _BY, now, to=found.level, reason=reason)
         return f"{found.key}: {reason}"

@@ -1,21 +1,25 @@
-"""Groups: the signals of one call that share a cause, and what is kept of them."""
+"""Groups: the signals of one call that share a cause, and what is kept of them.
+
+What a source says now is what arrived last. A sender's clock decides nothing: Alertmanager tells of a second
+firing with the `startsAt` of the first one, others cut the seconds or are a year ahead.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from operator import attrgetter
+from datetime import datetime
+from operator import itemgetter
 
 from incident_response.domain.classification import Classification
 from incident_response.domain.frozen import revived
 from incident_response.domain.grounds import Ground
 from incident_response.domain.incidents import Incident
+from incident_response.domain.pipeline_signals import is_happening
 from incident_response.domain.records import Role, Sighting
 from incident_response.domain.severities import Severity, worst
 from incident_response.domain.signals import Signal
 from incident_response.domain.stops import DETAIL
-
-_occurred_at = attrgetter("occurred_at")
 
 
 class Group:
@@ -66,6 +70,44 @@ def grouped(classified: Sequence[tuple[Signal, Classification]]) -> tuple[dict[s
     return groups, [found.dedup_key for _, found in classified]
 
 
+def rounds(signals: Sequence[Signal]) -> list[list[int]]:
+    """The places of signals that may be taken in at once, in each round the next word on a thing.
+
+    Nearly always one round: a queue that was held up sends a beginning and its end together.
+    """
+    found: list[list[int]] = []
+    turns: dict[str, tuple[int, bool]] = {}
+    for place, signal in enumerate(signals):
+        turn, firing = turns.get(signal.fingerprint, (0, signal.firing))
+        turn += firing is not signal.firing
+        turns[signal.fingerprint] = turn, signal.firing
+        while len(found) <= turn:
+            found.append([])
+        found[turn].append(place)
+    return found
+
+
+def told_at(signal: Signal, now: datetime) -> datetime:
+    """When it counts from: its arrival; a happening counts from when it happened."""
+    return signal.occurred_at if is_happening(signal) else now
+
+
+def ends(end: Signal, firing: Signal) -> bool:
+    """True when an end that arrived after a firing is its end: always, unless both bear Airflow's time."""
+    return not is_happening(firing) or end.occurred_at >= firing.occurred_at
+
+
+def overtook(end: Signal, firing: Signal) -> bool:
+    """True when an end that arrived before its beginning is known to be the end of it.
+
+    By its start, or by Airflow's time. Without either the firing counts: a false page is better than an
+    outage that nobody hears of.
+    """
+    if is_happening(firing):
+        return end.occurred_at >= firing.occurred_at
+    return end.start != "" and end.start == firing.start
+
+
 def joined(one: dict[str, Group], other: dict[str, Group]) -> dict[str, Group]:
     """Both, by key; of a key that both have the signals of both."""
     same = {k: Group(one[k].found, one[k].signals + other[k].signals) for k in one.keys() & other.keys()}
@@ -104,11 +146,14 @@ def occurring(groups: Iterable[Group]) -> set[str]:
     return {s.fingerprint for group in groups for s in group.firing if s.occurrence}
 
 
-def sightings(incident: int, signals: Sequence[Signal], role: Role = Role.OWN) -> list[Sighting]:
+def sightings(
+    incident: int, signals: Sequence[Signal], now: datetime, role: Role = Role.OWN
+) -> list[Sighting]:
     """One row per (source, fingerprint); repeats within the call add up, the latest one's words count."""
     rows: dict[tuple[str, str], Sighting] = {}
     # An end that proves nothing changes nothing: what fires fires on, until somebody has looked.
-    for signal in sorted((s for s in signals if not s.unproven), key=_occurred_at):
+    told = ((told_at(signal, now), signal) for signal in signals if not signal.unproven)
+    for at, signal in sorted(told, key=itemgetter(0)):
         key = (signal.source, signal.fingerprint)
         before = rows.get(key)
         repeated = before is not None and signal.occurrence != "" and before.occurrence == signal.occurrence
@@ -119,8 +164,8 @@ def sightings(incident: int, signals: Sequence[Signal], role: Role = Role.OWN) -
             "labels": signal.labels,
             "summary": signal.summary,
             "firing": signal.firing,
-            "first_at": before.first_at if before else signal.occurred_at,
-            "last_at": signal.occurred_at,
+            "first_at": before.first_at if before else at,
+            "last_at": at,
             "count": (before.count if before else 0) + (0 if repeated else 1),
             "occurrence": signal.occurrence,
             "details": signal.details,
@@ -138,11 +183,14 @@ def again(seen: Sighting) -> Signal:
 
 
 def _worst(findings: Sequence[Classification]) -> Classification:
-    """The first one, with the worst severity and the hardest evidence of all."""
+    """The first one, with the worst severity of all, in the words of the worst, and the hardest evidence."""
     if len(findings) == 1:
         return findings[0]
     first, severity = findings[0], worst(found.severity for found in findings)
     hard = any(found.evidence is Ground.HARD for found in findings)
     evidence = Ground.HARD if hard else first.evidence
-    same = severity is first.severity and evidence is first.evidence
-    return first if same else replace(first, severity=severity, evidence=evidence)
+    if severity is first.severity:
+        return first if evidence is first.evidence else replace(first, evidence=evidence)
+    said = next(found for found in findings if found.severity is severity)
+    level = max(found.level for found in findings)
+    return replace(first, severity=severity, evidence=evidence, title=said.title, level=level)

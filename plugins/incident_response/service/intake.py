@@ -7,13 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from functools import partial
+from typing import NamedTuple
 
 from incident_response.domain.changes import Change
 from incident_response.domain.classification import Classification, Rules
-from incident_response.domain.commands import go_on, mitigate, open_incident, reopen, set_severity
+from incident_response.domain.commands import (
+    escalate,
+    go_on,
+    mitigate,
+    open_incident,
+    reopen,
+    set_severity,
+)
 from incident_response.domain.escalation import EscalationPolicy
 from incident_response.domain.grouping import Grouping, Umbrella, may_move
 from incident_response.domain.incidents import Incident
@@ -26,16 +34,19 @@ from incident_response.domain.transactions import Transaction
 
 from .foresight import Foresight, foresee
 from .gathering import Gathering
-from .groups import Group, again, grouped, joined, occurring, proven, sightings
+from .groups import Group, again, grouped, joined, occurring, proven, rounds, sightings
 from .muting import Muting
-from .news import at_work_on_what_waited, ended, is_working, news_of
+from .news import at_work_on_what_waited, decided, is_working, news_of, told_before
 from .placing import Known, Placing
 from .policy_book import PolicyBook
 from .silence_preview import SilencePreview, preview
 from .splitting import Splitting
-from .witnessing import Nobody, Witnessing
+from .witnessing import Found, Nobody, Witnessing
 
 _COMPANY = 50  # of those that opened a moment ago
+
+_BY = "system:intake"
+_MOMENT = timedelta(microseconds=1)  # between two words on one thing in one call
 
 
 class Taken(str, Enum):
@@ -82,14 +93,15 @@ class Intake:
         if not signals:
             return []
         grouping = self._grouping()
-        groups, keys = self._grouped(signals, now)  # before the transaction: others wait for its end
+        # Before the transaction: others wait for its end.
+        grouped = self._rounds(self._witnessing.classified(signals, now))
         with self._store.transaction() as tx:
             tx.bar_gathering()
-            work = _Work(tx, now, Placing(tx, grouping, self.muting, self.classify, now))
-            self._take(work, groups)
-            owed = self.gathering.owe(tx, work.risen, now)
+            receipts, risen = self._take_all(tx, grouped, grouping, now)
+            owed = self.gathering.owe(tx, risen, now)
         self.gathering.gather(owed, now)
-        return [work.taken[key] for key in keys[: len(signals)]]
+        # Behind those of the signals come those of what follows from witnesses.
+        return [receipts[place] for place in range(len(signals))]
 
     def hear_again(self, now: datetime) -> int:
         """Ask witnesses again about the alerts that fire, once a minute; what they contradict now, or confirm
@@ -114,11 +126,10 @@ class Intake:
             tx.release(orphans)
             signals = [*held, *(again(orphan) for orphan in orphans)]
             grouping = self._grouping()
-            work = _Work(tx, now, Placing(tx, grouping, self.muting, self.classify, now))
             rules, services = self._rules(), grouping.services
             named = [(s, rules.classify(s, services.name(s.labels), services)) for s in signals]
-            self._take(work, grouped(named)[0])
-            owed = self.gathering.owe(tx, work.risen, now)
+            _, risen = self._take_all(tx, self._rounds(named), grouping, now)
+            owed = self.gathering.owe(tx, risen, now)
         self.gathering.gather(owed, now)
         return len(signals)
 
@@ -141,13 +152,27 @@ class Intake:
         """The classification rules in force, in order."""
         return self._rules()
 
-    def _grouped(self, signals: Sequence[Signal], now: datetime) -> tuple[dict[str, Group], list[str]]:
-        """The keys have the order of the signals; behind them come those of what follows from witnesses."""
-        return grouped(self._witnessing.classified(signals, now))
+    @staticmethod
+    def _rounds(found: Sequence[Found]) -> list[_Round]:
+        places_of = rounds([signal for signal, _ in found])
+        return [_Round(places, *grouped([found[place] for place in places])) for places in places_of]
+
+    def _take_all(
+        self, tx: Transaction, all_rounds: Sequence[_Round], grouping: Grouping, now: datetime
+    ) -> tuple[dict[int, Receipt], list[Incident]]:
+        """Round by round. The receipts by the signals' places, and what was opened, reopened or raised."""
+        receipts: dict[int, Receipt] = {}
+        risen: list[Incident] = []
+        for places, groups, keys in all_rounds:
+            work = _Work(tx, now, Placing(tx, grouping, self.muting, self.classify, now))
+            work.placing.meet(groups)
+            self._take(work, groups)
+            receipts |= {place: work.taken[key] for place, key in zip(places, keys, strict=True)}
+            risen += work.risen
+            now += _MOMENT
+        return receipts, risen
 
     def _take(self, work: _Work, groups: dict[str, Group]) -> None:
-        if not groups:
-            return
         tx, now = work.tx, work.now
         window = self._policies.for_new(tx, now).reopen_window
         waiting = groups
@@ -175,7 +200,7 @@ class Intake:
             work.taken.setdefault(key, Receipt(incident.number, Taken.COUNTED))
             if key in news and not news[key]:
                 # Every happening in it was dealt with before, or is looked at somewhere else.
-                rows += sightings(incident.number, group.quiet)
+                rows += sightings(incident.number, group.quiet, now)
                 continue
             if key in news and not is_working(change.incident):
                 first = news[key][0]
@@ -190,12 +215,11 @@ class Intake:
                 change = change.then(
                     partial(go_on, policy=policy, by=f"system:{news_.source}", now=now, reason=news_.summary)
                 )
-            if group.firing and group.severity.worse_than(change.incident.severity):
-                change = change.then(
-                    partial(set_severity, policy=policy, severity=group.severity, by="system:intake", now=now)
-                )
+            worse = group.firing and group.severity.worse_than(change.incident.severity)
+            if worse and (change.events or not decided(tx, incident, group)):
+                change = change.then(partial(_raised, policy=policy, group=group, now=now))
                 work.risen.append(change.incident)
-            rows += sightings(incident.number, group.signals)
+            rows += sightings(incident.number, group.signals, now)
             if group.unseen:
                 work.placing.lost_sight(incident, group)
             if key not in news and group.quiet:
@@ -212,7 +236,7 @@ class Intake:
             if not still.get(number) and proven(incident, group, seen, self.classify):
                 policy, proof = self._policies.of(tx, incident), group.proof or "All its signals are quiet"
                 changes[number] = changes.get(number, Change(incident)).then(
-                    partial(mitigate, policy=policy, by="system:intake", now=now, proof=proof)
+                    partial(mitigate, policy=policy, by=_BY, now=now, proof=proof)
                 )
                 work.taken[key] = Receipt(number, Taken.MITIGATED)
         if changes:
@@ -235,7 +259,7 @@ class Intake:
         if not settled:
             return {}
         seen = tx.seen(found) if (found := occurring(group for _, group in settled.values())) else ()
-        news = {k: news_of(g, i, seen, ended(tx, i, g)) for k, (i, g) in settled.items()}
+        news = {k: news_of(g, i, seen, told_before(tx, i, g)) for k, (i, g) in settled.items()}
         work.taken.update({k: Receipt(settled[k][0].number, Taken.KNOWN) for k in news if not news[k]})
         over = {k: g for k, (i, g) in settled.items() if not i.status.is_open}
         work.placing.ended(over)
@@ -330,15 +354,21 @@ class Intake:
             company = [*company, opening.incident][-_COMPANY:]
         written = set(tx.insert(list(changes.values())))
         opened = {key: c.incident for key, c in changes.items() if c.incident.number in written}
-        tx.record(
-            [s for key, incident in opened.items() for s in sightings(incident.number, fresh[key].signals)]
-        )
+        tx.record([s for key, i in opened.items() for s in sightings(i.number, fresh[key].signals, now)])
         work.placing.link(opened)
         over = work.placing.over_already({key: (incident, fresh[key]) for key, incident in opened.items()})
         work.risen += opened.values()
         work.taken.update({key: Receipt(i.number, Taken.OPENED) for key, i in opened.items()})
         self._continue(work, over)
         return _without(fresh, opened)
+
+
+class _Round(NamedTuple):
+    """Signals that are taken in at once: their places in the call, by cause, and the cause of each."""
+
+    places: list[int]
+    groups: dict[str, Group]
+    keys: list[str]
 
 
 @dataclass
@@ -350,6 +380,17 @@ class _Work:
     placing: Placing
     taken: dict[str, Receipt] = field(default_factory=dict)
     risen: list[Incident] = field(default_factory=list)  # opened, reopened or raised
+
+
+def _raised(incident: Incident, policy: EscalationPolicy, group: Group, now: datetime) -> Change:
+    """It is told again, worse: people are paged, also those whom only the worse one calls."""
+    # What stands for many keeps its own words.
+    title = group.found.title if group.found.dedup_key == incident.dedup_key else ""
+    change = set_severity(incident, policy, group.severity, _BY, now, title=title)
+    if group.found.level <= incident.level:
+        return change
+    reason = f"severity raised to {group.severity.value}"
+    return change.then(lambda i: escalate(i, policy, _BY, now, to=group.found.level, reason=reason))
 
 
 def _without(groups: dict[str, Group], keys: Container[str]) -> dict[str, Group]:

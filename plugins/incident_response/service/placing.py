@@ -15,6 +15,7 @@ from incident_response.domain.grouping import SEVERAL, Bond, Grouping, Tie, Umbr
 from incident_response.domain.identity import has_parts
 from incident_response.domain.incidents import Incident
 from incident_response.domain.merging import merge, took_over
+from incident_response.domain.pipeline_signals import is_happening
 from incident_response.domain.records import Held, Role, Sighting
 from incident_response.domain.severities import Scenario
 from incident_response.domain.signals import Signal
@@ -24,11 +25,12 @@ from incident_response.domain.transactions import Transaction
 from incident_response.domain.waiting import Waits
 
 from .gathering import counted
-from .groups import Group, sightings
+from .groups import Group, again, ends, overtook, sightings, told_at
 from .linking import link
 from .muting import Muting, hold
 
 _EARLY = timedelta(hours=1)  # the end of something is remembered for this long
+_MET = ""  # in place of the dedup_key: an end that has met its beginning, told again it is no news
 Known = dict[str, tuple[Incident, Group]]
 
 
@@ -48,6 +50,22 @@ class Placing:
         self._asked: dict[frozenset[str], Sequence[Incident]] = {}
         self._followed: dict[str, int] = {}  # by key: the incident into which it was merged as a consequence
         self._linked: dict[str, Incident] = {}
+        self._waiting: frozenset[str] = frozenset()  # fingerprints of ends of which something waits
+
+    def meet(self, groups: Mapping[str, Group]) -> None:
+        """What is muted and of which these tell the end has ended, whichever source tells it."""
+        quiet = {s.fingerprint: (key, s) for key, group in groups.items() for s in group.quiet}
+        waiting = self._tx.held_of(quiet) if quiet else ()
+        self._waiting = frozenset(held.signal.fingerprint for held in waiting)
+        over = []
+        for held in waiting:
+            key, end = quiet[held.signal.fingerprint]
+            # An event that goes quiet proves nothing.
+            if held.signal.firing and groups[key].proven and ends(end, held.signal):
+                over.append((held, Held(end, max(held.until, self._now) + _EARLY, key)))
+        if over:
+            self._tx.drop_held([(held.signal.source, held.signal.fingerprint) for held, _ in over])
+            self._tx.hold([_met(end) for _, end in over])
 
     def merged(self, groups: Mapping[str, Group]) -> Known:
         """Those whose last incident was merged into an open one as another face of the same trouble."""
@@ -86,8 +104,18 @@ class Placing:
         if held and self._muting.read(self._tx, self._now):
             held, left = self._muted(groups)
         if held:
-            self._tx.hold(held)
+            self._hold(held)
         return groups.keys() - left.keys(), left
+
+    def _hold(self, muted: Sequence[Held]) -> None:
+        """All but those of which the end was told before."""
+        waiting = self._tx.held_of({held.signal.fingerprint for held in muted})
+        early = {_thing(one.signal): one for one in waiting if not one.signal.firing and one.by != _MET}
+        kept = []
+        for held in muted:
+            end = early.get(_thing(held.signal))
+            kept.append(_met(end) if end is not None and overtook(end.signal, held.signal) else held)
+        self._tx.hold(kept)
 
     def _mutes(self) -> Sequence[Mute]:
         return self._muting.now(self._tx, self._now)
@@ -102,16 +130,24 @@ class Placing:
             loud = tuple(signal for signal, mute in mutes if mute is None)
             if loud:
                 left[key] = Group(group.found, (*loud, *group.quiet))
-            else:  # what began and ended in one call has ended
-                held += [early for s in group.quiet if (early := self._early(key, group, s)) is not None]
         return held, left
 
-    def _early(self, key: str, group: Group, signal: Signal) -> Held | None:
-        """An end as it is remembered until the beginning is told, or until the mute of the beginning ends."""
-        mute = self._muting.of(self._mutes(), signal, group.found, self._now)
-        if mute is not None and not group.proven:
-            return None  # it would take the place of what is muted, and proves nothing
-        return Held(signal, (mute.until if mute else self._now) + _EARLY, key)
+    def _early(self, ends_: Sequence[tuple[str, Group, Signal]]) -> list[Held]:
+        """Ends of which the beginning may be told later, as they are remembered until then.
+
+        Only of what nothing is known at all: what was known has ended, and what fires after it fires.
+        """
+        told = [one for one in ends_ if one[2].start and one[2].fingerprint not in self._waiting]
+        known = self._tx.known({signal.fingerprint for *_, signal in told}) if told else ()
+        early = []
+        for key, group, signal in ends_:
+            happening = is_happening(signal)
+            if not happening and (not signal.start or signal.fingerprint in {*known, *self._waiting}):
+                continue
+            mute = self._muting.of(self._mutes(), signal, group.found, self._now)
+            if mute is None or group.proven:  # else it would take the place of what is muted
+                early.append(Held(signal, (mute.until if mute else self._now) + _EARLY, key))
+        return early
 
     def attach(self, groups: Mapping[str, Group]) -> dict[str, int]:
         """Keep consequences with the incident of their cause; returns its number by key."""
@@ -147,7 +183,7 @@ class Placing:
         effects = {effect[key, cause.number]: key for key, (cause, _) in attached.items()}
         for name, key in sorted(effects.items()):
             cause, group = attached[key]
-            rows += sightings(cause.number, group.signals, Role.CONSEQUENCE)
+            rows += sightings(cause.number, group.signals, self._now, Role.CONSEQUENCE)
             if name in told:
                 continue
             if self._tx.begin_effect(name, cause.number, "system:intake", self._now) is None:
@@ -228,49 +264,47 @@ class Placing:
         return parents
 
     def quiet(self, groups: Mapping[str, Group]) -> dict[str, int]:
-        """Quiet signals end what is muted, and consequences; returns the incident of these by key.
+        """Quiet signals end consequences; returns the incident of these by key.
 
         What belongs to nothing waits for a while: that it fired may be told later.
         """
         followed = self.ended(groups)
         found: dict[str, int] = {}
-        early = []
+        unknown = []
         for key, group in groups.items():
             for signal in group.quiet:
                 number = followed.get(signal.fingerprint)
                 if number is not None:
                     found[key] = number
-                elif (held := self._early(key, group, signal)) is not None:
-                    early.append(held)
+                else:
+                    unknown.append((key, group, signal))
+        early = self._early(unknown)
         if early:
-            self._tx.hold(early)  # takes the place of a firing one that is muted
+            self._tx.hold(early)
         return found
 
     def ended(self, groups: Mapping[str, Group]) -> Mapping[str, int]:
         """End the consequences of which these tell the end; by fingerprint the incident that has them."""
         silent = {s.fingerprint for group in groups.values() for s in group.quiet}
-        followed = self._tx.followed(silent) if silent else {}
+        followed = self._tx.followed(silent) if silent else ()
         rows = []
         for group in groups.values():
             # An event that goes quiet proves nothing, as a consequence no more than by itself.
             for signal in group.quiet if group.proven else ():
-                if signal.fingerprint in followed:
-                    rows += self._end(followed[signal.fingerprint], signal)
+                rows += self._end([s for s in followed if s.fingerprint == signal.fingerprint], signal)
         if rows:
             # One row for each key in a call: the latest word.
-            latest = {(s.incident, s.source, s.fingerprint): s for s in sorted(rows, key=lambda s: s.last_at)}
+            latest = {(s.incident, s.source, s.fingerprint): s for s in rows}
             self._tx.record(list(latest.values()))
-        return followed
+        return {s.fingerprint: s.incident for s in followed}
 
-    def _end(self, number: int, signal: Signal) -> list[Sighting]:
-        """The end as its source tells it, and for all others that told of the same thing."""
-        others = [
-            replace(seen, firing=False, last_at=signal.occurred_at, summary=signal.summary, count=0)
-            for seen in self._tx.sightings(number)
-            if seen.fingerprint == signal.fingerprint and seen.source != signal.source
-            if seen.firing and seen.role is Role.CONSEQUENCE and seen.last_at <= signal.occurred_at
-        ]
-        return [*sightings(number, [signal], Role.CONSEQUENCE), *others]
+    def _end(self, followed: Sequence[Sighting], signal: Signal) -> list[Sighting]:
+        """The end for all sources that told of the same thing, and as its own one tells it."""
+        at = told_at(signal, self._now)
+        ended = [s for s in followed if ends(signal, again(s))]
+        others = [replace(s, firing=False, last_at=at, summary=signal.summary, count=0) for s in ended]
+        own = {s.incident for s in ended}
+        return [*others, *(s for n in own for s in sightings(n, [signal], self._now, Role.CONSEQUENCE))]
 
     def lost_sight(self, incident: Incident, group: Group) -> None:
         """Tell once for each thing and reason that its source looks no more, which ends nothing."""
@@ -284,13 +318,18 @@ class Placing:
                 self._tx.add_events(incident.number, [event])
 
     def over_already(self, opened: Mapping[str, tuple[Incident, Group]]) -> Known:
-        """Of the causes opened a moment ago, those of which an end was told before, or together with them."""
-        waiting: dict[str, list[Signal]] = {}
-        for held in self._tx.ended(opened.keys()):
-            waiting.setdefault(held.by, []).append(held.signal)
-        self._tx.drop_held({(s.source, s.fingerprint) for signals in waiting.values() for s in signals})
-        ends = {key: (*group.quiet, *waiting.get(key, ())) for key, (_, group) in opened.items()}
-        return {key: (opened[key][0], Group(opened[key][1].found, end)) for key, end in ends.items() if end}
+        """Of the causes opened a moment ago, those of which an end was told before."""
+        early = [held.signal for held in self._tx.ended(opened.keys())]
+        if not early:
+            return {}
+        self._tx.drop_held({(s.source, s.fingerprint) for s in early})
+        found = {}
+        for key, (incident, group) in opened.items():
+            begun = {_thing(signal): signal for signal in group.firing}
+            over = [s for s in early if (firing := begun.get(_thing(s))) and overtook(s, firing)]
+            if over:
+                found[key] = (incident, Group(group.found, tuple(over)))
+        return found
 
     def _open(self, groups: Mapping[str, Group], named: frozenset[str] = frozenset()) -> Sequence[Incident]:
         """The open incidents that matter for these groups, asked for once; those of `named` among them."""
@@ -322,3 +361,13 @@ class Placing:
         text = f"{found.title}: {found.service} {'waited for' if waited else 'depends on'} {cause.service}"
         data = {"service": found.service, "dedup_key": found.dedup_key, "severity": found.severity.value}
         return TimelineEvent(self._now, EventKind.ATTACHED, "system:intake", text, data)
+
+
+def _thing(signal: Signal) -> tuple[str, str]:
+    """What has one life: a thing as one source tells of it, a happening as all of them do."""
+    return ("" if is_happening(signal) else signal.source, signal.fingerprint)
+
+
+def _met(end: Held) -> Held:
+    """An end that has met its beginning. What fires after it fires; a happening is known by its time."""
+    return end if is_happening(end.signal) else replace(end, by=_MET)

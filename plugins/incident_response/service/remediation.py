@@ -18,6 +18,7 @@ from incident_response.domain.errors import (
     Refused,
     RunbookNotFound,
 )
+from incident_response.domain.exercises import fits
 from incident_response.domain.guard import Circumstances, Verdict, may_run, trips
 from incident_response.domain.incidents import Incident
 from incident_response.domain.ports import Store
@@ -76,6 +77,11 @@ class Remediations:
             book = self._runbook(runbook or incident.runbook or "")
             if book.written:
                 raise IllegalTransition(f"{book.name} is a written runbook: people follow it, nothing runs")
+            if not fits(book, incident):
+                raise IllegalTransition(
+                    f"{book.name} is for exercises only and {incident.key} is none: it looks at nothing and "
+                    "would call that a repair; nothing was started"
+                )
             given = _known(book, parameters or {})
             target = f"{incident.scenario.value}:{incident.service}"
             changed = change(

@@ -9,6 +9,7 @@ from incident_response.domain.changes import Change
 from incident_response.domain.errors import BadInput, IllegalTransition, IncidentNotFound
 from incident_response.domain.incidents import Incident
 from incident_response.domain.records import OutgoingState, Parcel
+from incident_response.domain.signals import Signal
 
 LATE = timedelta(seconds=15)  # a due point older than this is overdue
 
@@ -16,6 +17,11 @@ LATE = timedelta(seconds=15)  # a due point older than this is overdue
 def rank(incident: Incident) -> tuple[bool, datetime]:
     """Of one dedup_key the highest counts: open before resolved, then the latest."""
     return incident.status.is_open, incident.resolved_at or incident.opened_at
+
+
+def has_the_last_word(signal: Signal, before: Signal) -> bool:
+    """Of one thing what arrives counts; of happenings what happened later, whenever it is told."""
+    return not signal.occurrence or signal.occurred_at >= before.occurred_at
 
 
 def claimed(parcel: Parcel) -> Parcel:

@@ -246,12 +246,15 @@ def test_a_released_orphan_is_left_alone(store: Store):
     assert kept(store, 1)["callback", "f1"].role is Role.RELEASED
 
 
-def test_a_consequence_is_followed_to_its_open_incident(store: Store):
-    """While it fires, and the incident is open; an own signal is nobody's consequence."""
+def test_a_consequence_is_followed_to_its_incident(store: Store):
+    """While it fires, and until it is released; an own signal is nobody's consequence."""
     opened(store, incident(1), resolved(2), incident(3))
     record(store, follows(1, "a"), follows(2, "b"), sighting(3, "c"), follows(3, "d", firing=False))
     with store.transaction() as tx:
-        assert tx.followed(["a", "b", "c", "d", "none"]) == {"a": 1}
+        found = tx.followed(["a", "b", "c", "d", "none"])
+        assert [(s.fingerprint, s.incident) for s in found] == [("a", 1), ("b", 2)]
+        tx.release(tx.lock_orphans(10))
+        assert [s.fingerprint for s in tx.followed(["a", "b"])] == ["a"]
 
 
 def test_a_signal_is_held_by_the_latest_open_incident_that_has_it_as_its_own(store: Store):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from incident_response.domain.ports import Store
+from incident_response.domain.records import Role
 
 from .records import NOW, after, incident, opened, sighting
 
@@ -37,8 +38,29 @@ def test_repeats_are_counted(store: Store):
     assert (found.summary, found.details) == ("again", {"n": 1})
 
 
-def test_an_older_observation_counts_but_says_nothing(store: Store):
-    """What came later is the present state, whenever it arrives."""
+def test_what_arrives_is_the_last_word(store: Store):
+    """Whatever a clock says; the times span all of it."""
+    opened(store, incident(1))
+    record(store, sighting(1, firing=False, last_at=after(9), summary="ended"))
+    record(store, sighting(1, first_at=after(2), last_at=after(2), summary="back"))
+    (found,) = kept(store)
+    assert (found.firing, found.summary, found.last_at) == (True, "back", after(9))
+
+
+def test_what_is_moved_has_the_last_word_when_it_was_told_later(store: Store):
+    """Two incidents that become one: what each of them knew has its time."""
+    opened(store, incident(1), incident(2), incident(3))
+    record(store, sighting(1, last_at=after(9), summary="new", firing=False), sighting(2, summary="old"))
+    with store.transaction() as tx:
+        tx.lock([1, 2, 3])
+        tx.move_signals(2, 1, Role.OWN)
+        assert [s.summary for s in tx.told_of(1, ["f1"])] == ["new"]
+        assert list(tx.told_of(1, ["none"])) == []
+        assert set(tx.known(["f1", "none"])) == {"f1"}
+
+
+def test_an_older_happening_counts_but_says_nothing(store: Store):
+    """What happened later is the present state, whenever it arrives."""
     opened(store, incident(1))
     record(store, sighting(1, firing=False, last_at=after(9), summary="new", occurrence="b"))
     record(

@@ -93,16 +93,33 @@ def test_a_held_signal_comes_back_as_it_was(store: Store):
     assert waiting(store) == [one]
 
 
-def test_of_one_thing_the_latest_word_is_held(store: Store):
-    """In whatever order, in one call or in several; an equal one takes the place of the one before."""
+def test_of_one_thing_the_last_word_is_held(store: Store):
+    """What arrives counts, in one call or in several, whatever its sender's clock says."""
     hold(store, held(at=after(5)), held(at=after(3), until=90))
-    assert waiting(store) == [held(at=after(5))]
-    hold(store, held(at=after(4), until=90))
-    assert waiting(store) == [held(at=after(5))]
-    hold(store, held(at=after(5), until=90))
-    assert waiting(store) == [held(at=after(5), until=90)]
-    hold(store, held(at=after(6), firing=False, by="v1:key"))
+    assert waiting(store) == [held(at=after(3), until=90)]
+    hold(store, held(at=after(4)))
+    assert waiting(store) == [held(at=after(4))]
+    hold(store, held(at=after(1), firing=False, by="v1:key"))
     assert waiting(store) == []
+
+
+def test_of_one_happening_what_was_later_is_held(store: Store):
+    """Whenever it is told."""
+    hold(store, held(at=after(5), occurrence="x/2"), held(at=after(3), occurrence="x/1"))
+    assert waiting(store) == [held(at=after(5), occurrence="x/2")]
+
+
+def test_what_waits_is_found_by_its_fingerprint_and_by_its_source(store: Store):
+    """Ends as well as what is muted; of a source only what is muted."""
+    end, other = held("a", source="alertmanager", firing=False, by="v1:x"), held("b", source="alertmanager")
+    hold(store, held("a"), end, other)
+    with store.transaction() as tx:
+        assert {h.signal.source for h in tx.held_of([signal("a").fingerprint])} == {
+            "prometheus",
+            "alertmanager",
+        }
+        assert list(tx.held_of([])) == []
+        assert list(tx.held_from("alertmanager")) == [other]
 
 
 def test_sources_are_held_apart(store: Store):

@@ -191,7 +191,9 @@ steps = st.one_of(
     st.builds(
         lambda n, at: lambda tx: (sorted(tx.opened(n, at)), list(tx.open_above(n, at))), numbers, moments
     ),
-    st.just(lambda tx: (dict(tx.merged("abc")), dict(tx.followed("abc")))),
+    st.just(lambda tx: (dict(tx.merged("abc")), list(tx.followed("abc")), set(tx.known("abc")))),
+    numbers.map(lambda n: lambda tx: list(tx.told_of(n, ["a", "b"]))),
+    st.builds(lambda w: lambda tx: list(tx.held_from(w)), words),
     st.builds(_move, numbers, numbers, st.sampled_from([Role.OWN, Role.CONSEQUENCE])),
     st.builds(_take, numbers, words, words),
     st.builds(lambda n, at: lambda tx: tx.skip_parcels(n, at), numbers, moments),

@@ -160,5 +160,5 @@ def test_what_is_new_works_on_what_is_old(upgraded: SqlStore) -> None:
     with upgraded.transaction() as tx:
         assert [i.number for i in tx.open_on({"sales"})] == [1, 4]
         tx.move_signals(1, 4, Role.CONSEQUENCE)
-        assert tx.followed(["f1"]) == {"f1": 4}
+        assert [(s.fingerprint, s.incident) for s in tx.followed(["f1"])] == [("f1", 4)]
         assert tx.skip_parcels(1, NOW) == 1

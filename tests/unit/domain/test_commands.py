@@ -178,6 +178,32 @@ def test_raising_a_severity_never_makes_anything_due_later(
         assert old is None or (new is not None and new <= old), kind
 
 
+@pytest.mark.parametrize("taken", [False, True], ids=["paged", "acknowledged"])
+def test_a_raise_pages_and_a_lowering_does_not(taken: bool) -> None:
+    """Whoever was told of the lesser trouble does not know of the worse one. The title is the new one's."""
+    incident, _ = run(opened(START, Severity.P3).incident, START + minutes(11))
+    if taken:
+        incident = commands.acknowledge(incident, POLICY, OPERATOR, START + minutes(12)).incident
+    now = START + minutes(20)
+    raised = commands.set_severity(incident, POLICY, Severity.P1, OPERATOR, now, title="It is down")
+    assert pages([raised]) == [(20, 1)]
+    assert raised.incident.title == "It is down"
+    assert raised.events[0].text == "Severity raised from P3 to P1: It is down"
+    assert raised.incident.resolve_by == START + minutes(240)
+    lowered = commands.set_severity(raised.incident, POLICY, Severity.P2, OPERATOR, now + minutes(1))
+    assert (pages([lowered]), lowered.incident.title) == ([], "It is down")
+
+
+def test_a_raise_before_the_first_page_is_that_page() -> None:
+    """And what seems mended pages nobody."""
+    fresh = opened(START, Severity.P3).incident.evolve(page_at=START + minutes(10))
+    raised = commands.set_severity(fresh, POLICY, Severity.P1, OPERATOR, START + minutes(1))
+    _, after = run(raised.incident, START + minutes(5), START + minutes(1))
+    assert (pages([raised]), pages(after)) == ([], [(1, 1)])
+    mended = commands.mitigate(fresh, POLICY, OPERATOR, START + minutes(2), proof="green").incident
+    assert pages([commands.set_severity(mended, POLICY, Severity.P1, OPERATOR, START + minutes(3))]) == []
+
+
 Do = Callable[[Incident, datetime], Change]
 COMMANDS: dict[str, Do] = {
     "acknowledge": lambda i, n: commands.acknowledge(i, POLICY, OPERATOR, n),

@@ -120,6 +120,13 @@ BROKEN = [
     ),
     (
         "runbooks/dag-failure-recovery.yaml",
+        "action: airflow.runs_green, within: 2 h}",
+        "action: check.wait, within: 2 h}",
+        "verify",
+        "check.wait looks at nothing",
+    ),
+    (
+        "runbooks/dag-failure-recovery.yaml",
         "name: ended",
         "name: guard",
         "diagnose.0.name",
@@ -159,6 +166,15 @@ def test_a_rule_that_names_a_missing_runbook_is_a_problem(library: Library) -> N
     """The incident would go to people at once; the page says why."""
     (library.folder / "runbooks" / "dag-failure-recovery.yaml").unlink()
     assert "missing or broken" in str(library.problems()[0])
+
+
+def test_a_rule_that_names_a_runbook_for_exercises_is_a_problem(library: Library) -> None:
+    """Its pause would be called a repair of real trouble."""
+    drill = (library.folder / "runbooks" / "drill.yaml").read_text()
+    (library.folder / "runbooks" / "nap.yaml").write_text(drill.replace("name: drill", "name: nap"))
+    file = "policy/classification.yaml"
+    edit(library, file, "runbook: database-maintenance", "runbook: nap")
+    assert "'nap', which is for exercises only" in str(library.problems()[0])
 
 
 def test_a_policy_broken_while_running_leaves_the_last_good_one(library: Library) -> None:

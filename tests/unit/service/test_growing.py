@@ -40,7 +40,7 @@ def fail(house: House, *dags: str) -> list[int]:
 
 def test_an_umbrella_does_not_begin_the_attempts_on_a_run_anew(house: House) -> None:
     """Two incidents have each repaired it once; whatever third one asks is refused, by name."""
-    first, second, third = fail(house, "a", "b") + [0]
+    (first, second), third = fail(house, "a", "b"), 0
     assert repair(house, first, RUN).startswith("allowed")
     house.later(minutes=6)
     assert repair(house, second, RUN, "run:b/r1").startswith("allowed")
@@ -90,7 +90,8 @@ def test_who_takes_over_has_the_earliest_start_and_due_points_the_level_and_the_
 
     after = house.incident(young)
     assert (after.flapping, after.level, after.started_at) == (True, 3, before.started_at)
-    assert after.acknowledge_by is not None and before.acknowledge_by is not None
+    assert after.acknowledge_by is not None
+    assert before.acknowledge_by is not None
     assert after.acknowledge_by <= before.acknowledge_by
     assert after.resolve_by == before.resolve_by
     assert after.pages > pages

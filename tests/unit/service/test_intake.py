@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -140,6 +141,32 @@ def test_a_worse_signal_raises_the_severity(house: House) -> None:
     house.intake.receive([failed(dag="small")], START)
     assert house.incident(1).severity is Severity.P3
     house.intake.receive([failed(dag="small", task="b", tagged_severity="P1")], START + minutes(1))
+    assert house.incident(1).severity is Severity.P1
+
+
+def test_a_worse_signal_that_a_higher_level_answers_for_pages_that_level(house: House) -> None:
+    """A raise never forgets who has to know."""
+    found = replace(house.intake.classify(down()), severity=Severity.P3, level=1)
+    rules = SimpleNamespace(classify=lambda signal, service=None: found)
+    intake = Intake(house.store, lambda: rules, house.policies)
+    intake.receive([down()], START)
+    house.later(minutes=11)
+    found = replace(found, severity=Severity.P1, level=4)
+    intake.receive([down()], house.now)
+    house.later(seconds=1)
+    assert (house.incident(1).level, house.incident(1).severity) == (4, Severity.P1)
+    assert "Level 4 Management paged: severity raised to P1" in house.texts(1)
+
+
+def test_what_a_person_has_lowered_is_raised_by_news_only(house: House) -> None:
+    """The repeat of an alert says nothing that they did not know; another thing does."""
+    house.intake.receive([down()], START)
+    house.lifecycle.set_severity(1, Severity.P2, "ann", START)
+    house.lifecycle.set_severity(1, Severity.P3, "ann", START)
+    house.intake.receive([down()], START + minutes(5))
+    assert house.incident(1).severity is Severity.P3
+    other = replace(down(), labels={**down().labels, "instance": "b"})
+    house.intake.receive([other], START + minutes(6))
     assert house.incident(1).severity is Severity.P1
 
 

@@ -247,3 +247,18 @@ def test_a_pipeline_behind_the_database_is_a_consequence_and_no_member(house: Ho
     labels = {"alertname": "DatabaseDown", "service": "lianel_energy"}
     take(house, Signal("postgres", labels, "refuses connections", house.now))
     assert take(house, failed(names[3], at=house.now, message=UNREACHED)) == [Taken.ATTACHED]
+
+
+def test_a_worse_one_that_comes_under_an_umbrella_pages_again(house: House) -> None:
+    """Also after somebody has acknowledged the lesser trouble; the umbrella keeps its own title."""
+    fail(house, *DAGS[:3])
+    house.later(minutes=1)
+    (number,) = opened(house)
+    house.lifecycle.acknowledge(number, "ann", house.now)
+    before, title = len(house.post.sent), house.incident(number).title
+    house.lifecycle.set_severity(number, Severity.P3, "ann", house.now)
+    fail(house, DAGS[3])
+    take(house, failed(DAGS[0], task="more", at=house.now, tagged_severity="P1"))
+    house.later(seconds=1)
+    assert (house.incident(number).severity, house.incident(number).title) == (Severity.P1, title)
+    assert any(":page:" in key for _, _, key in house.post.sent[before:])

@@ -45,15 +45,13 @@ class Causes(Signals):
         for number in numbers:
             self._state.effects.pop(f"gather:{number}", None)
 
-    def followed(self, fingerprints: Collection[str]) -> Mapping[str, int]:
-        return {
-            sighting.fingerprint: sighting.incident
+    def followed(self, fingerprints: Collection[str]) -> Sequence[Sighting]:
+        found = [
+            sighting
             for sighting in self._state.signals.values()
-            if sighting.fingerprint in fingerprints
-            and sighting.role is Role.CONSEQUENCE
-            and sighting.firing
-            and self._state.incidents[sighting.incident].status.is_open
-        }
+            if sighting.fingerprint in fingerprints and sighting.role is Role.CONSEQUENCE and sighting.firing
+        ]
+        return sorted(found, key=lambda s: (s.incident, s.source, s.fingerprint))
 
     def waiting(self) -> Sequence[Sighting]:
         found = [
@@ -87,7 +85,7 @@ class Causes(Signals):
         moved = [sighting for sighting in self._state.signals.values() if sighting.incident == number]
         self.take_signals(number, {(sighting.source, sighting.fingerprint) for sighting in moved})
         roles = {**{other: other for other in Role}, Role.OWN: role}  # what was a consequence stays one
-        self.record([replace(sighting, incident=to, role=roles[sighting.role]) for sighting in moved])
+        self.move([replace(sighting, incident=to, role=roles[sighting.role]) for sighting in moved])
 
     def take_signals(self, number: int, keys: Collection[tuple[str, str]]) -> Sequence[Sighting]:
         found = [(number, source, fingerprint) for source, fingerprint in sorted(keys)]

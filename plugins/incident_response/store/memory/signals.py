@@ -18,7 +18,15 @@ class Signals(Part):
         for sighting in map(stored, sightings):
             key = (sighting.incident, sighting.source, sighting.fingerprint)
             kept = self._state.signals.get(key)
-            self._state.signals[key] = _merged(kept, sighting) if kept else sighting
+            told = not sighting.occurrence  # later than all that was told before, whatever a clock says
+            self._state.signals[key] = self._merged(kept, sighting, says=told) if kept else sighting
+
+    def move(self, sightings: Sequence[Sighting]) -> None:
+        """Rows that were told at some time: the later one has the last word."""
+        for sighting in sightings:
+            key = (sighting.incident, sighting.source, sighting.fingerprint)
+            kept = self._state.signals.get(key)
+            self._state.signals[key] = self._merged(kept, sighting) if kept else sighting
 
     def seen(self, fingerprints: Collection[str]) -> Collection[tuple[str, str]]:
         found = self._state.signals.values()
@@ -27,6 +35,13 @@ class Signals(Part):
             for s in found
             if s.occurrence and s.fingerprint in fingerprints and s.role is Role.OWN
         }
+
+    def told_of(self, number: int, fingerprints: Collection[str]) -> Sequence[Sighting]:
+        found = [s for s in self._state.signals.values() if s.incident == number]
+        return sorted((s for s in found if s.fingerprint in fingerprints), key=lambda s: s.source)
+
+    def known(self, fingerprints: Collection[str]) -> Collection[str]:
+        return {s.fingerprint for s in self._state.signals.values() if s.fingerprint in fingerprints}
 
     def firing(self, numbers: Collection[int]) -> Mapping[int, int]:
         latest: dict[tuple[int, str], Sighting] = {}
@@ -39,12 +54,13 @@ class Signals(Part):
                 latest[key] = sighting
         return {n: sum(s.firing for s in latest.values() if s.incident == n) for n in numbers}
 
-
-def _merged(kept: Sighting, fresh: Sighting) -> Sighting:
-    again = fresh.occurrence != "" and fresh.occurrence == kept.occurrence
-    return replace(
-        fresh if fresh.last_at >= kept.last_at else kept,
-        first_at=min(kept.first_at, fresh.first_at),
-        role=min(kept.role, fresh.role, key=list(Role).index),  # the nearer one counts
-        count=kept.count + (0 if again else fresh.count),
-    )
+    @staticmethod
+    def _merged(kept: Sighting, fresh: Sighting, *, says: bool = False) -> Sighting:
+        again = fresh.occurrence != "" and fresh.occurrence == kept.occurrence
+        return replace(
+            fresh if says or fresh.last_at >= kept.last_at else kept,
+            first_at=min(kept.first_at, fresh.first_at),
+            last_at=max(kept.last_at, fresh.last_at),
+            role=min(kept.role, fresh.role, key=list(Role).index),  # the nearer one counts
+            count=kept.count + (0 if again else fresh.count),
+        )

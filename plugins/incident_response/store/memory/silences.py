@@ -9,6 +9,7 @@ from datetime import datetime
 from incident_response.domain.records import Held
 from incident_response.domain.silences import Silence
 
+from ..rules import has_the_last_word
 from .state import Part
 from .stored import stored
 
@@ -38,7 +39,7 @@ class Silences(Part):
             signal = stored(one.signal)
             key = (signal.source, signal.fingerprint)
             kept = self._state.held.get(key)
-            if kept is None or signal.occurred_at >= kept.signal.occurred_at:
+            if kept is None or has_the_last_word(signal, kept.signal):
                 self._state.held[key] = Held(signal, one.until, one.by)
 
     def drop_held(self, keys: Collection[tuple[str, str]]) -> None:
@@ -50,6 +51,12 @@ class Silences(Part):
 
     def held(self, limit: int) -> Sequence[Held]:
         return [held for held in self._waiting() if held.signal.firing][:limit]
+
+    def held_of(self, fingerprints: Collection[str]) -> Sequence[Held]:
+        return [held for held in self._waiting() if held.signal.fingerprint in fingerprints]
+
+    def held_from(self, source: str) -> Sequence[Held]:
+        return [held for held in self._waiting() if held.signal.source == source and held.signal.firing]
 
     def ended(self, dedup_keys: Collection[str]) -> Sequence[Held]:
         return [held for held in self._waiting() if not held.signal.firing and held.by in dedup_keys]

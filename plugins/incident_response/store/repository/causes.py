@@ -15,7 +15,7 @@ from ..tables import FOLLOWS, NOT_CLOSED, OPEN
 from . import incidents
 from .part import Part
 from .reading import select
-from .signals import ADD
+from .signals import MOVED
 
 _GATHERING = "SELECT pg_advisory_xact_lock(hashtextextended('gathering', 0))"
 _BARRED = "SELECT pg_advisory_xact_lock_shared(hashtextextended('gathering', 0))"
@@ -33,9 +33,8 @@ _OWED = (
     "AND key = 'gather:' || incident AND begun_at < :before"
 )
 _GATHERED = "DELETE FROM {s}effects WHERE key {among:keys}"
-_FOLLOWED = (
-    f"SELECT fingerprint, incident FROM {{s}}signals WHERE fingerprint {{among:fingerprints}} AND {FOLLOWS} "
-    f"AND incident IN (SELECT number FROM {{s}}incidents WHERE {OPEN})"
+_FOLLOWED = select(Sighting, "signals") + (
+    f"WHERE fingerprint {{among:fingerprints}} AND {FOLLOWS} ORDER BY incident, source, fingerprint"
 )
 _WAITING = select(Sighting, "signals") + (
     "WHERE firing AND role <> 'released' AND CAST(details AS TEXT) LIKE '%\"waits_for\"%' "
@@ -114,8 +113,9 @@ class Causes(Part):
     def gathered(self, numbers: Collection[int]) -> None:
         self._run(_GATHERED, keys=self._codec.among([f"gather:{number}" for number in numbers]))
 
-    def followed(self, fingerprints: Collection[str]) -> Mapping[str, int]:
-        return dict(self._rows(_FOLLOWED, fingerprints=self._codec.among(fingerprints)))
+    def followed(self, fingerprints: Collection[str]) -> Sequence[Sighting]:
+        among = self._codec.among(fingerprints)
+        return self._records(self._mappers.sighting, _FOLLOWED, fingerprints=among)
 
     def waiting(self) -> Sequence[Sighting]:
         return self._records(self._mappers.sighting, _WAITING)
@@ -133,7 +133,7 @@ class Causes(Part):
         if rows:
             own = Role.OWN.value  # what was a consequence stays one
             roles = {**{r.value: r.value for r in Role}, own: role.value}
-            self._write(ADD, [{**row, "incident": to, "role": roles[row["role"]]} for row in rows])
+            self._write(MOVED, [{**row, "incident": to, "role": roles[row["role"]]} for row in rows])
             self._run(_DROP, number=number)
 
     def take_signals(self, number: int, keys: Collection[tuple[str, str]]) -> Sequence[Sighting]:

@@ -14,6 +14,7 @@ from incident_response.domain.silences import Silence
 from .. import tables
 from ..dialect import Many
 from ..documents import clean, plain
+from ..rules import has_the_last_word
 from .part import Part
 from .reading import select
 
@@ -30,7 +31,8 @@ _HOLD = Many.insert(
     _COLUMNS,
     "(source, fingerprint) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS[2:])
-    + " WHERE excluded.occurred_at >= held.occurred_at",
+    # As for TOLD signals: the order of arrival, and of happenings that of their times.
+    + " WHERE excluded.occurrence = '' OR excluded.occurred_at >= held.occurred_at",
 )
 _DROP = "DELETE FROM {s}held WHERE source = :source AND fingerprint = :fingerprint"
 _ALL = f"SELECT {', '.join(_COLUMNS)} FROM {{s}}held "
@@ -38,6 +40,8 @@ _ORDER = "ORDER BY until, source, fingerprint"
 _FIRST = f"{_ORDER} LIMIT :limit"
 _MUTED = f"{_ALL} WHERE firing {_FIRST}"
 _ENDED = f"{_ALL} WHERE muted_by {{among:keys}} AND NOT firing {_ORDER}"
+_OF = f"{_ALL} WHERE fingerprint {{among:fingerprints}} {_ORDER}"
+_OF_SOURCE = f"{_ALL} WHERE source = :source AND firing {_ORDER}"
 _DUE = f"{_ALL} WHERE until <= :now {_FIRST} {{skip}}"
 
 
@@ -57,10 +61,13 @@ class Silences(Part):
         return ended
 
     def hold(self, held: Sequence[Held]) -> None:
-        rows = {}
-        for one in sorted(held, key=lambda one: one.signal.occurred_at):  # one statement writes a row once
+        rows: dict[tuple[str, str], dict[str, Any]] = {}
+        latest: dict[tuple[str, str], Signal] = {}
+        for one in held:  # one statement writes a row once
             row = self._held_row(one)
-            rows[row["source"], row["fingerprint"]] = row
+            key = (row["source"], row["fingerprint"])
+            if key not in latest or has_the_last_word(one.signal, latest[key]):
+                rows[key], latest[key] = row, one.signal
         self._write(_HOLD, [rows[key] for key in sorted(rows)])  # see Signals.record
 
     def drop_held(self, keys: Collection[tuple[str, str]]) -> None:
@@ -72,6 +79,13 @@ class Silences(Part):
 
     def held(self, limit: int) -> Sequence[Held]:
         return [self._held(row) for row in self._rows(_MUTED, limit=limit)]
+
+    def held_of(self, fingerprints: Collection[str]) -> Sequence[Held]:
+        among = self._codec.among(fingerprints)
+        return [self._held(row) for row in self._rows(_OF, fingerprints=among)]
+
+    def held_from(self, source: str) -> Sequence[Held]:
+        return [self._held(row) for row in self._rows(_OF_SOURCE, source=source)]
 
     def ended(self, dedup_keys: Collection[str]) -> Sequence[Held]:
         return [self._held(row) for row in self._rows(_ENDED, keys=self._codec.among(dedup_keys))]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BeforeValidator
 
 from incident_response.domain.records import Integration
-from incident_response.domain.signals import Signal
+from incident_response.domain.signals import STARTS_AT, Signal
 
 from .fields import Form, Moment, Texts, each, fill, happened, labelled, line, not_too_many, told
 
@@ -95,11 +95,15 @@ def signal_of(alert: Alert, by: Integration, now: datetime, details: Mapping[str
         source=by.kind.source,
         labels=labels,
         summary=summary,
-        # A repeat of a firing alert has the time of its start: what is resolved stays resolved.
         occurred_at=happened(alert.startsAt if firing else alert.endsAt, now),
         firing=firing,
-        details={**kept, **details},
+        details={**kept, **details, **_start(alert)},
     )
+
+
+def _start(alert: Alert) -> dict[str, str]:
+    """As the sender says it: it tells an end that was overtaken by nothing else from its beginning."""
+    return {STARTS_AT: alert.startsAt.isoformat()} if alert.startsAt else {}
 
 
 @lru_cache(maxsize=2048)

@@ -22,10 +22,17 @@ def told_before(store: Store, by: Integration, label: str, key: str) -> Sequence
         return tx.open_sightings(by.kind.source, labels={label: key, INTEGRATION: by.name})
 
 
-def ended(seen: Sequence[Sighting], summary: str, at: datetime) -> list[Signal]:
-    """Resolved signals for all that still fires of it.
+def ended(store: Store, by: Integration, label: str, key: str, summary: str, at: datetime) -> list[Signal]:
+    """Resolved signals for all that still fires under this key, in open incidents and where it is muted.
 
     Several, when the sender changed the severity or another label meanwhile.
     """
-    firing = [sighting for sighting in seen if sighting.firing]
-    return [Signal(s.source, s.labels, summary or s.summary, at, firing=False) for s in firing]
+    firing = [s for s in told_before(store, by, label, key) if s.firing]
+    with store.read() as tx:
+        muted = [held.signal for held in tx.held_from(by.kind.source)]
+    muted = [s for s in muted if s.labels.get(label) == key and s.labels.get(INTEGRATION) == by.name]
+    found = {s.fingerprint: (s.labels, s.summary) for s in muted}
+    found |= {s.fingerprint: (s.labels, s.summary) for s in firing}
+    return [
+        Signal(by.kind.source, labels, summary or words, at, firing=False) for labels, words in found.values()
+    ]

@@ -90,11 +90,11 @@ def happen(
     if event.event_action == "trigger":
         intake.receive([triggered(event, key, by, now, odd)], now)
         return key
-    seen = told_before(store, by, KEY, bounded(key, MOST_KEY))
+    key = bounded(key, MOST_KEY)
     if event.event_action == "resolve":
-        intake.receive(ended(seen, "", now), now)
+        intake.receive(ended(store, by, KEY, key, "", now), now)
     else:
-        _acknowledge(seen, by, store, lifecycle, now)
+        _acknowledge(told_before(store, by, KEY, key), by, store, lifecycle, now)
     return key
 
 

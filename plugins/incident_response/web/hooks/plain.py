@@ -15,7 +15,7 @@ from incident_response.domain.severities import Scenario
 from incident_response.domain.signals import Signal
 
 from .fields import Form, Moment, Texts, fill, happened, line, told
-from .keyed import INTEGRATION, ended, told_before
+from .keyed import INTEGRATION, ended
 from .refusals import wrong
 
 KEY = "report"  # the label; the rule for reports of people makes one incident of each value
@@ -61,7 +61,7 @@ def signals(document: Any, by: Integration, store: Store, now: datetime) -> list
         raise wrong(("title: is missing; say in one line what is wrong",))
     key = bounded(sent.key, 200) or _derived(title, sent)
     if sent.status == "resolved":
-        return ended(told_before(store, by, KEY, key), title and line(title), happened(sent.occurred_at, now))
+        return ended(store, by, KEY, key, title and line(title), happened(sent.occurred_at, now))
     own = {
         "service": bounded(sent.service, 100),
         "severity": sent.severity or "",

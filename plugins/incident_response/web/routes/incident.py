@@ -7,6 +7,7 @@ from fastapi.responses import PlainTextResponse
 
 from incident_response.domain.commands import REVIEW_PARTS
 from incident_response.domain.errors import BadInput, IncidentNotFound
+from incident_response.domain.exercises import fits
 from incident_response.domain.incidents import Incident, number_of
 from incident_response.domain.runbooks import Runbook
 from incident_response.domain.severities import Severity
@@ -53,7 +54,8 @@ def incident(key: str, services: Services, now: Now, page: ThePage, said: str = 
 
 def _fits(book: Runbook, incident: Incident) -> bool:
     """Another executable runbook that is made for such trouble."""
-    return not book.written and book.name != incident.runbook and incident.scenario in book.scenarios
+    another = not book.written and book.name != incident.runbook
+    return another and incident.scenario in book.scenarios and fits(book, incident)
 
 
 @router.get("/{key}/evidence/{position}")
