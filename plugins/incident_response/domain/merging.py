@@ -38,8 +38,8 @@ def inherit(
     if merged.asks:
         return Change(taking)  # it waits for a word, and no clock of it runs
     umbrella = taking.service == SEVERAL
-    names = ("acknowledge_by", "escalate_at", "resolve_by", "update_due_at")
-    names = names if umbrella else ("page_at", *names)
+    clocks = ("acknowledge_by", "escalate_at", "resolve_by", "update_due_at")
+    names = clocks if umbrella else ("page_at", *clocks)
     asks, waits = taking.asks, taking.status is Status.TRIGGERED
     dues = {}
     for name in names:

@@ -147,7 +147,7 @@ def test_a_worse_signal_raises_the_severity(house: House) -> None:
 def test_a_worse_signal_that_a_higher_level_answers_for_pages_that_level(house: House) -> None:
     """A raise never forgets who has to know."""
     found = replace(house.intake.classify(down()), severity=Severity.P3, level=1)
-    rules = SimpleNamespace(classify=lambda signal, service=None: found)
+    rules = SimpleNamespace(classify=lambda *_: found, asks=lambda *_: ())
     intake = Intake(house.store, lambda: rules, house.policies)
     intake.receive([down()], START)
     house.later(minutes=11)
