@@ -21,6 +21,6 @@ with DAG(
 
     @task
     def map_product_codes() -> None:
-        raise KeyError("no mapping for SIEC product code R5290; 1,204 rows of nrg_bal_s are left over")
+        raise ValueError("no mapping for SIEC product code R5290; 1,204 rows of nrg_bal_s are left over")
 
     map_product_codes()
