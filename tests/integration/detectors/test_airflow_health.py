@@ -109,7 +109,7 @@ def test_components_that_die_together_are_told_apart(airflow: Airflow, watch: Wa
     watch.until_all(dead, firing=True)
 
     for service in dead.values():
-        incident = watch.incident(service)
+        incident = watch.incident(f"dc-{service}-1")  # the container, as the shipped map of services has it
         assert (incident.severity, incident.runbook) == (Severity.P2, "service-restart")
     airflow.start("triggerer", "dag-processor")
     watch.until_all(dead, firing=False)
