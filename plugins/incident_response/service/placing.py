@@ -12,8 +12,9 @@ from incident_response.domain.commands import open_incident
 from incident_response.domain.escalation import EscalationPolicy
 from incident_response.domain.grounds import Account, Ground
 from incident_response.domain.grouping import SEVERAL, Bond, Grouping, Tie, Umbrella
-from incident_response.domain.identity import has_parts
+from incident_response.domain.identity import LONGEST, has_parts
 from incident_response.domain.incidents import Incident
+from incident_response.domain.keys import bounded
 from incident_response.domain.merging import merge, took_over
 from incident_response.domain.pipeline_signals import is_happening
 from incident_response.domain.records import Held, Role, Sighting
@@ -187,9 +188,15 @@ class Placing:
             if name in told:
                 continue
             if self._tx.begin_effect(name, cause.number, "system:intake", self._now) is None:
-                self._tx.add_events(cause.number, [self._told(cause, group, cause.service in behind[key])])
+                self._tell(cause, group, waited=cause.service in behind[key])
         self._tx.record(rows)
         return {key: cause.number for key, (cause, _) in attached.items()}
+
+    def _tell(self, cause: Incident, group: Group, *, waited: bool) -> None:
+        """Once for each service: a thing with a hundred alerts is one line, and the page lists them all."""
+        name = f"attach:{cause.number}:{cause.reopenings}:service:{group.found.service}"
+        if self._tx.begin_effect(bounded(name, LONGEST), cause.number, "system:intake", self._now) is None:
+            self._tx.add_events(cause.number, [self._told(cause, group, waited)])
 
     def account(self, group: Group) -> Account:
         """What a group stands on."""

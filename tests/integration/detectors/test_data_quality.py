@@ -107,10 +107,10 @@ def test_a_table_grows_stale_and_is_fresh_again(place: Connection) -> None:
 def test_yellow_fires_when_a_check_says_so_and_an_empty_critical_table_has_its_own_name(
     place: Connection,
 ) -> None:
-    """MissingDataInCriticalTable is P2."""
+    """MissingDataInCriticalTable is P1: data loss."""
     seen = lookout(place, {**FRESH, "warn": True, "critical": True})
     assert seen.names() == {"MissingDataInCriticalTable": True}
-    assert seen.incidents()[0].severity is Severity.P2
+    assert seen.incidents()[0].severity is Severity.P1
     run(place, f"INSERT INTO {SERIES} VALUES (%s, 'SE', 1)", seen.house.now - timedelta(hours=13))
     stale, missing = seen.look(minutes=5)
     assert (stale.name, stale.firing, stale.details["state"]) == ("DataStale", True, "yellow")
@@ -147,7 +147,7 @@ def test_missing_countries_are_told_with_how_many_there_are(place: Connection) -
 
 
 def test_a_volume_is_held_against_its_limits_and_may_have_a_name_of_its_own(place: Connection) -> None:
-    """The failure rate of an ingestion, as the platform names it: P2."""
+    """The failure rate of an ingestion, as the platform names it: P3."""
     sql = """
         SELECT round(100.0 * count(*) FILTER (WHERE status = 'failed') / nullif(count(*), 0), 1)  -- 100%
         FROM meta_entsoe_ingestion_log WHERE ingested_at > CAST(:now AS timestamptz) - interval '1 day'
@@ -176,7 +176,7 @@ def test_a_volume_is_held_against_its_limits_and_may_have_a_name_of_its_own(plac
     (found,) = seen.look(minutes=5)
     assert found.name == "HighIngestionFailureRate"
     assert found.details["value"] == 30
-    assert seen.incidents()[0].severity is Severity.P2
+    assert seen.incidents()[0].severity is Severity.P3
 
 
 def test_a_count_that_leaves_its_usual_band_is_told_until_it_is_back(place: Connection) -> None:

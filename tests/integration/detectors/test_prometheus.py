@@ -15,6 +15,7 @@ from incident_response.domain.severities import Scenario, Severity
 from incident_response.sources.prometheus import PrometheusSource
 from tests.support.exporter import Exporter
 from tests.support.looking import Looking
+from tests.support.patterns import other_than
 from tests.support.prometheus import Prometheus
 from tests.support.waiting import wait_for
 
@@ -64,7 +65,7 @@ def looking(server: Prometheus, **fields: Any) -> Looking:
 
 def only(name: str) -> list[dict[str, str]]:
     """Ignore everything else."""
-    return [{"alertname": f"(?!{name}$).*"}]
+    return [{"alertname": other_than(name)}]
 
 
 class TestRules:
