@@ -229,6 +229,49 @@ class TestOtherLines:
         assert incident.status is Status.TRIGGERED
 
 
+class TestShippedQueries:
+    """Those of include/policy/detectors.yaml, on lines as the platform's containers write them."""
+
+    LINES: Mapping[str, tuple[str, ...]] = {
+        "keycloak": (
+            'WARN [org.keycloak.events] type="LOGIN_ERROR", realmId="x", error="invalid_user_credentials"',
+            'WARN [org.keycloak.events] type="LOGIN_ERROR", realmId="x", error="user_not_found"',
+        ),
+        "nginx-proxy": (
+            '10.0.0.1 - - [01/Mar/2026:10:00:00 +0000] "GET /api/x HTTP/1.1" 502 157 "-" "curl"',
+            '10.0.0.1 - - [01/Mar/2026:10:00:01 +0000] "GET /api/x HTTP/1.1" 504 157 "-" "curl"',
+            "2026/03/01 10:00:02 [error] 7#7: *1 upstream timed out (110: Connection timed out)",
+        ),
+        "lianel-frontend": ("ERROR cannot answer", "CRITICAL cannot answer"),
+    }
+
+    def test_sign_ins_the_proxy_and_errors_are_seen_by_container(self, server: LokiServer) -> None:
+        """`service` is the compose service there; the container says which one it is."""
+        shipped = next(s for s in library().sources() if s.name == "loki")
+        names = ("failed_logins", "proxy_errors", "errors_per_service")
+        queries = tuple(q for q in shipped.queries if q.name in names)  # type: ignore[attr-defined]
+        source = shipped.model_copy(update={"queries": queries})
+        server.wait_for_room(timedelta(minutes=5), seconds=5)
+        for container, lines in self.LINES.items():
+            found = [f"{line} {number}" for number in range(12) for line in lines]
+            server.push({"container": container, "service": "compose"}, found)
+            quiet = [f'"GET /api/{number} HTTP/1.1" 200 502 "-" all is well' for number in range(30)]
+            server.push({"container": container, "service": "compose"}, quiet)
+        house = House()
+        connection = Connection(server.url, *LOGIN)
+        detector = LokiDetector(source, lambda _: connection)  # type: ignore[arg-type]
+        house.intake.receive(
+            detector.poll({}, datetime.now(timezone.utc)).signals, datetime.now(timezone.utc)
+        )
+        with house.store.read() as tx:
+            opened = {row.incident.rule: row.incident for row in tx.board(20)}
+        assert {rule: (one.service, one.severity, one.runbook) for rule, one in opened.items()} == {
+            "authentication fails": ("keycloak", Severity.P2, "service-restart"),
+            "service answers with an error of its proxy": ("nginx-proxy", Severity.P2, "service-restart"),
+            "errors in the log": ("lianel-frontend", Severity.P3, None),
+        }
+
+
 class TestTrouble:
     """Loki itself, or a query, does not do what it should."""
 
@@ -300,46 +343,3 @@ class TestTrouble:
 
         with pytest.raises(SourceUnavailable, match=r"logs: Loki \(connection 'inc.*ConnectError; check"):
             watchman.look()
-
-
-class TestShippedQueries:
-    """Those of include/policy/detectors.yaml, on lines as the platform's containers write them."""
-
-    LINES: Mapping[str, tuple[str, ...]] = {
-        "keycloak": (
-            'WARN [org.keycloak.events] type="LOGIN_ERROR", realmId="x", error="invalid_user_credentials"',
-            'WARN [org.keycloak.events] type="LOGIN_ERROR", realmId="x", error="user_not_found"',
-        ),
-        "nginx-proxy": (
-            '10.0.0.1 - - [01/Mar/2026:10:00:00 +0000] "GET /api/x HTTP/1.1" 502 157 "-" "curl"',
-            '10.0.0.1 - - [01/Mar/2026:10:00:01 +0000] "GET /api/x HTTP/1.1" 504 157 "-" "curl"',
-            "2026/03/01 10:00:02 [error] 7#7: *1 upstream timed out (110: Connection timed out)",
-        ),
-        "lianel-frontend": ("ERROR cannot answer", "CRITICAL cannot answer"),
-    }
-
-    def test_sign_ins_the_proxy_and_errors_are_seen_by_container(self, server: LokiServer) -> None:
-        """`service` is the compose service there; the container says which one it is."""
-        shipped = next(s for s in library().sources() if s.name == "loki")
-        names = ("failed_logins", "proxy_errors", "errors_per_service")
-        queries = tuple(q for q in shipped.queries if q.name in names)  # type: ignore[attr-defined]
-        source = shipped.model_copy(update={"queries": queries})
-        server.wait_for_room(timedelta(minutes=5), seconds=5)
-        for container, lines in self.LINES.items():
-            found = [f"{line} {number}" for number in range(12) for line in lines]
-            server.push({"container": container, "service": "compose"}, found)
-            quiet = [f'"GET /api/{number} HTTP/1.1" 200 502 "-" all is well' for number in range(30)]
-            server.push({"container": container, "service": "compose"}, quiet)
-        house = House()
-        connection = Connection(server.url, *LOGIN)
-        detector = LokiDetector(source, lambda _: connection)  # type: ignore[arg-type]
-        house.intake.receive(
-            detector.poll({}, datetime.now(timezone.utc)).signals, datetime.now(timezone.utc)
-        )
-        with house.store.read() as tx:
-            opened = {row.incident.rule: row.incident for row in tx.board(20)}
-        assert {rule: (one.service, one.severity, one.runbook) for rule, one in opened.items()} == {
-            "authentication fails": ("keycloak", Severity.P2, "service-restart"),
-            "service answers with an error of its proxy": ("nginx-proxy", Severity.P2, "service-restart"),
-            "errors in the log": ("lianel-frontend", Severity.P3, None),
-        }
