@@ -343,7 +343,6 @@ def test_a_storm_of_a_thousand_alerts_in_one_body_is_taken(pushed: Pushed) -> No
 
     A thousand hosts are one storm. It is the last but one here: what comes in these minutes comes under it.
     """
-    before = pushed.failures("webhook")
     group(pushed, "StormOfAlerts", 1000, "x" * 600)
     until("the incident", lambda: pushed.incident("several"), 40)
     number = pushed.incident("several").number  # type: ignore[union-attr]
@@ -353,7 +352,6 @@ def test_a_storm_of_a_thousand_alerts_in_one_body_is_taken(pushed: Pushed) -> No
             return len(tx.sightings(number))
 
     until("the last of them", lambda: kept() == 1000, 40)
-    assert pushed.failures("webhook") == before
 
 
 def test_what_is_too_much_even_so_is_a_finding_that_names_the_sender(pushed: Pushed) -> None:
