@@ -14,6 +14,7 @@ from incident_response import bootstrap
 from incident_response.domain.automation import KILL_SWITCH
 from incident_response.domain.incidents import Status
 from incident_response.domain.runbooks import RemediationState
+from incident_response.domain.safe_text import for_markdown
 from tests.integration.actions.postgres_under_test import (
     Background,
     alive,
@@ -55,7 +56,7 @@ def refused(site: Site, number: int, reason: str, by: str = "system:triage", pag
     assert f"refused: {end.reason}" in site.text(number)
     assert site.incident(number).pages == max(pages, 1)
     assert site.effects(number) == [] or pages
-    assert end.reason in site.services.review.report(number)
+    assert for_markdown(end.reason) in site.services.review.report(number)
 
 
 def down(containers: Containers, site: Site, name: str = "other") -> int:
