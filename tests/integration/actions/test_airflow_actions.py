@@ -98,7 +98,7 @@ def instances(api: AirflowApi, dag_id: str, run_id: str = RUN) -> dict[str, str]
 
 
 def test_causes_are_found_in_real_logs(airflow: Airflow, kit: Kit) -> None:
-    """An OSError with 504, an ImportError, SIGKILL, 429: each in its log, and four DAGs at once."""
+    """An OSError with 504, a missing module, SIGKILL, 429: each in its log, and four DAGs at once."""
     troubled = ("partly", "broken_code", "out_of_memory", "whole")
     for dag_id in troubled:
         airflow.wait_run(dag_id, RUN, ["failed"])
@@ -108,13 +108,13 @@ def test_causes_are_found_in_real_logs(airflow: Airflow, kit: Kit) -> None:
     causes = {run["dag_id"]: set(run["causes"]) for run in finding.data["runs"]}
     assert causes == {
         "partly": {"upstream_unavailable"},
-        "broken_code": {"code"},
+        "broken_code": {"configuration"},
         "out_of_memory": {"out_of_memory"},
         "whole": {"upstream_throttled"},
     }
     assert set(finding.causes) == {cause for found in causes.values() for cause in found} | {"many_dags"}
     assert "SIGKILL" in finding.data["causes"]["out_of_memory"]
-    assert "No module named 'a_module_that_is_not_there'" in finding.data["causes"]["code"]
+    assert "No module named 'a_module_that_is_not_there'" in finding.data["causes"]["configuration"]
     assert "many_dags" in finding.text
     [partly] = [run for run in finding.data["runs"] if run["dag_id"] == "partly"]
     assert {(one["task_id"], one["map_index"]) for one in partly["failed"]} == {
