@@ -16,7 +16,7 @@ from incident_response.airflow_api import AirflowApi
 from incident_response.detectors.dag_edges import edges
 from incident_response.domain.actions import Kind
 from incident_response.domain.connections import Connection
-from incident_response.domain.errors import AirflowRefused, Refused
+from incident_response.domain.errors import Refused, StoppedByPerson
 from incident_response.domain.records import Sighting
 from incident_response.domain.runbooks import Remediation, RemediationState
 from incident_response.domain.services import Service, ServiceMap
@@ -269,12 +269,18 @@ def test_a_dag_is_paused_with_its_consumers_and_restored(airflow: Airflow, api: 
 
     assert paused() == before == {**before, "triggered": True, "producer": False}
     assert [one.text for one in undone if one][2] == "DAG waiter is unpaused already"
-    unpause = Step(acting.kit(api), "airflow.unpause", dags=["triggered"])
+    with pytest.raises(StoppedByPerson, match="paused the DAG triggered"):
+        Step(acting.kit(api), "airflow.unpause", dags=["triggered"]).plan()
+
+    pause = Step(acting.kit(api), "airflow.pause", dags=["bystander"])
+    pause.apply(*pause.plan())
+    unpause = Step(acting.kit(api), "airflow.unpause", dags=["bystander"])
     [planned] = unpause.plan()
     was = unpause.apply(planned)
-    assert paused()["triggered"] is False
+    assert paused()["bystander"] is False
     unpause.undo(planned, was)
-    assert paused()["triggered"] is True
+    assert paused()["bystander"] is True
+    api.patch("/dags/bystander", {"is_paused": False})
 
 
 @pytest.mark.parametrize("before", [None, "on", '{"source": "mirror", "n": [1, 2]}'])
@@ -420,15 +426,15 @@ def test_a_dry_run_of_the_shipped_runbook_leaves_no_trace(
     airflow: Airflow, api: AirflowApi, ground: Ground
 ) -> None:
     """From the signal to the refusal: its plan is in the timeline, a person is paged, nothing has moved."""
-    airflow.wait_run("broken_code", RUN, ["failed"])
+    airflow.wait_run("out_of_memory", RUN, ["failed"])
     ground.edit(RECOVERY, mode="dry_run")
     site = Site(ground)
-    before = traces(api, "op", "broken_code")
-    number = recovery(site, "broken_code")
+    before = traces(api, "op", "out_of_memory")
+    number = recovery(site, "out_of_memory")
 
     end = site.walk(number)
 
-    assert traces(api, "op", "broken_code") == before
+    assert traces(api, "op", "out_of_memory") == before
     assert end.reason.startswith("dry run: "), site.text(number)
     assert "Plan: clear: Clear" in site.text(number), site.text(number)
     told(site, number, end)

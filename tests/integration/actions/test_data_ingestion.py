@@ -303,7 +303,9 @@ def test_plans_and_a_dry_run_of_the_shipped_runbook_leave_no_trace(
     login = place.airflow.login
     api = Connection(place.airflow.url, login.user, login.password)
     ground = Ground.new(tmp_path, {"lianel_energy_db": place.database, "incident_response_api": api})
-    ground.edit("runbooks/data-quality-issues.yaml", mode="dry_run", dags="[ingests_by_conf]")
+    path = ground.folder / "include" / "runbooks" / "data-quality-issues.yaml"
+    text = path.read_text().replace("mode: {default: auto", "mode: {default: dry_run")
+    path.write_text(text.replace("dags: [osm_feature_extraction_v2]", "dags: [ingests_by_conf]"))
     site = Site(ground)
     number = site.alert("data_quality", "OSMDataMissing", GEO, table=GEO)
     asked = place.scene("data.ingest", dag_id="ingests_by_conf")
