@@ -16,7 +16,7 @@ from incident_response.airflow_api import AirflowApi
 from incident_response.detectors.dag_edges import edges
 from incident_response.domain.actions import Kind
 from incident_response.domain.connections import Connection
-from incident_response.domain.errors import Refused, StoppedByPerson
+from incident_response.domain.errors import AirflowRefused, Refused, StoppedByPerson
 from incident_response.domain.records import Sighting
 from incident_response.domain.runbooks import Remediation, RemediationState
 from incident_response.domain.services import Service, ServiceMap
