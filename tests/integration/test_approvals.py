@@ -109,7 +109,7 @@ def answer_in_airflow(house: Deployment, run_id: str, option: str) -> None:
     path = f"/api/v2/dags/{RUNBOOK}/dagRuns/{quote(run_id, safe='')}/taskInstances/approve/-1/hitlDetails"
     house.until("Airflow's question", lambda: house.airflow.get(path, user="op").status_code == 200, 30)
     found = house.airflow.get(path, user="op").json()
-    assert "Clear 2 failed task instances of " in found["body"]
+    assert "Clear 1 failed task instance and 1 cut off of " in found["body"]
     body = {"chosen_options": [option], "params_input": {}}
     house.airflow.patch(path, user="op", json=body).raise_for_status()
 
@@ -133,7 +133,7 @@ def test_a_person_approves_on_the_page(house: Deployment, questions: Questions) 
     """The page tells Airflow, and the run goes on."""
     assert questions.before[1] == 1
     assert "It waits for your approval" in questions.page
-    assert f"Clear 2 failed task instances of {questions.on_page.dag_id}/ask" in questions.page
+    assert f"Clear 1 failed task instance and 1 cut off of {questions.on_page.dag_id}/ask" in questions.page
     expect_repaired(house, questions.on_page)
 
 
